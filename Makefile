@@ -1,0 +1,57 @@
+# `make run` and `make test` do everything from a fresh clone; `make help` lists the rest.
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+CONFIG ?=
+VENV ?= .venv
+BIN := $(VENV)/bin
+SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
+OVERLAY := $(if $(CONFIG),--configfile $(CONFIG))
+
+.DEFAULT_GOAL := help
+.PHONY: help env gpu-env run why paper test lint unit workflow-test docs config lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+env:  ## make the environment from the lock; does nothing when it is up to date
+	@$(PYTHON) envs/bootstrap.py $(VENV)
+
+gpu-env:  ## the same with a CUDA build of torch; CUDA=cu130 chooses which
+	@$(PYTHON) envs/bootstrap.py $(VENV) --torch $(or $(CUDA),cu130)
+
+run: env  ## environment, then the whole workflow; CONFIG=mine.yaml lays your settings over the default
+	@$(SNAKEMAKE) $(OVERLAY)
+
+why: env  ## what would rerun, and for which reason
+	@$(BIN)/fullchain why $(if $(CONFIG),--configfile $(CONFIG))
+
+paper: env  ## redraw all figures, tables and the report from saved numbers, without retraining
+	@$(SNAKEMAKE) $(OVERLAY) --rerun-triggers mtime --forcerun \
+	  $$(grep -hoE '^rule [a-z_]+_plot' rules/*.smk | cut -d' ' -f2) paper_collect paper_report -- all
+
+test: lint unit workflow-test docs  ## everything that has to be green
+
+lint: env  ## style, types, and the workflow's own lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/python tests/lint_workflow.py
+
+unit: env  ## unit tests
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile -m "not workflow"
+
+workflow-test: env  ## real workflows: rerun behaviour, faults, and the test configuration end to end
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m workflow
+
+docs: env  ## the documentation, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+config: env  ## write config/config.yaml and config/schema.json from the models
+	$(BIN)/fullchain config --write config
+
+lock: env  ## resolve envs/requirements.in anew, and the recipes made from the lock
+	$(BIN)/python envs/lock.py
+
+clean:  ## remove the environment and every result
+	rm -rf $(VENV) .snakemake results/*/ site

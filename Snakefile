@@ -1,0 +1,38 @@
+# fullchain: LHC ROOT ntuples through reconstruction machine learning, fast simulation, unfolding,
+# inference and firmware. One include a stage; what a stage is stands in docs/architecture.md.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/ntuples.smk"
+include: "rules/jets.smk"
+
+
+# A stage that the configuration sets to null is left out.
+if CONFIG.tagging is not None:
+
+    include: "rules/tagging.smk"
+
+
+if CONFIG.inference is not None:
+
+    include: "rules/inference.smk"
+
+
+include: "rules/paper.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        result("paper/index.html"),
+    message:
+        "the report is at {input}"

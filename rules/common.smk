@@ -1,0 +1,115 @@
+# What every rule uses: the checked configuration, the identity of code and settings, and paths.
+import sys
+from pathlib import Path
+
+from fullchain.dag import closure, parts as dag_parts
+from fullchain.errors import InputError
+from fullchain.ntuples.sources import part_names
+from fullchain.settings import merge, read_yaml, validate
+from snakemake.exceptions import WorkflowError
+
+# A name of its own, because `report` at the start of a line is a keyword here.
+in_report = report
+
+
+def checked_configuration():
+    """Validate the configuration before any rule exists, and fill in all defaults.
+
+    The files are read again and laid over each other by fullchain's own rules, which refuse a key
+    that stands twice and know that a sample of another kind replaces the default one.
+    """
+    given = workflow.config_settings
+    overlays = [Path(file) for file in given.configfiles]
+    bases = [Path(file) for file in workflow.configfiles if Path(file) not in overlays]
+    files = [*bases, *overlays]
+    try:
+        values = {}
+        for file in files:
+            values = merge(values, read_yaml(file))
+        return validate(merge(values, given.config or {}), ", ".join(map(str, files)))
+    except InputError as problem:
+        raise WorkflowError(str(problem))
+
+
+CONFIG = checked_configuration()
+VALUES = CONFIG.model_dump(mode="json")
+RESULTS = f"results/{CONFIG.run}"
+
+
+wildcard_constraints:
+    sample=r"[A-Za-z0-9_]+",
+    part=r"\d{4}\d*",
+    tagger=r"[A-Za-z0-9_]+",
+
+
+def code(step):
+    """The identity of a step's code: its import closure (see docs/architecture.md)."""
+    return closure.code(step)
+
+
+def settings(*paths):
+    """The settings at these dotted paths, as JSON text for the command line."""
+    return dag_parts.text(VALUES, *paths)
+
+
+def generation_settings(sample, part, *paths):
+    """The settings of one part of a generated sample.
+
+    Of the number of events only what this part needs is passed: with more events a sample gets
+    more parts, and the ones that are there stay as they are.
+    """
+    path = f"ntuples.samples.{sample}"
+    chosen = dag_parts.part(VALUES, "seed", path, *paths)
+    values = chosen["ntuples"]["samples"][sample]
+    enough = (int(part) + 1) * values["events_per_job"]
+    chosen["ntuples"]["samples"][sample] = values | {
+        "events": min(values["events"], enough)
+    }
+    return dag_parts.text(chosen, *chosen)
+
+
+def result(path):
+    return f"{RESULTS}/{path}"
+
+
+def log_of(rule, wildcards="all"):
+    """The log of a rule; wildcards, where it has any, tell its jobs apart."""
+    return result(f"logs/{rule}/{wildcards}.log")
+
+
+def bench_of(rule, wildcards="all"):
+    """The table of run time and memory of a rule."""
+    return result(f"benchmarks/{rule}/{wildcards}.tsv")
+
+
+def samples(kind=None):
+    return [
+        name
+        for name, sample in CONFIG.ntuples.samples.items()
+        if kind in (None, sample.kind)
+    ]
+
+
+def parts(sample):
+    """Names of the parts that a sample is made or read in, one job each."""
+    try:
+        return part_names(CONFIG.ntuples.samples[sample])
+    except InputError as problem:
+        raise WorkflowError(f"ntuples.samples.{sample}: {problem}")
+
+
+def part_files(pattern, sample):
+    """One path for each part of a sample; the pattern holds {sample} and {part}."""
+    return [result(pattern.format(sample=sample, part=part)) for part in parts(sample)]
+
+
+def figures(stage, names):
+    """The PDF files of a stage's figures."""
+    return [result(f"{stage}/figures/{name}.pdf") for name in names]
+
+
+def report_figures(stage, names):
+    """The PNG files of a stage's figures, marked for `snakemake --report`."""
+    caption = f"../workflow/report/{stage}.rst"
+    paths = [result(f"{stage}/figures/{name}.png") for name in names]
+    return [in_report(path, caption=caption, category=stage) for path in paths]

@@ -1,0 +1,104 @@
+# Jets of every part of every sample with all object shifts, control histograms, numbers, figures.
+from fullchain.jets.figures import names as jets_figure_names
+from fullchain.ntuples.sources import local_inputs
+
+JETS_FIGURES = jets_figure_names(
+    CONFIG.jets.figures, samples(), sorted(CONFIG.jets.shifts)
+)
+
+
+def ntuple_files(wildcards):
+    """The ROOT files of a part that lie on this machine: a change of one is seen."""
+    sample = CONFIG.ntuples.samples[wildcards.sample]
+    if sample.kind == "generated":
+        return [result(f"ntuples/{wildcards.sample}/{wildcards.part}.root")]
+    return local_inputs(sample, wildcards.part)
+
+
+rule jets_cluster:
+    input:
+        ntuple_files,
+        manifest=result("ntuples/{sample}/{part}.json"),
+    output:
+        jets=result("jets/{sample}/{part}.parquet"),
+        summary=result("jets/{sample}/{part}.json"),
+    log:
+        log_of("jets_cluster", "{sample}_{part}"),
+    benchmark:
+        bench_of("jets_cluster", "{sample}_{part}")
+    threads: 1 if CONFIG.jets.reading.executor == "iterative" else CONFIG.jets.reading.workers
+    resources:
+        mem_mb=3000,
+        runtime=120,
+        gpu=0,
+    params:
+        code=code("jets.cluster"),
+        settings=settings(
+            "seed",
+            "jets.reading",
+            "jets.clustering",
+            "jets.selection",
+            "jets.substructure",
+            "jets.truth",
+            "jets.shifts",
+        ),
+    message:
+        "Jets: clustering {wildcards.sample}, part {wildcards.part}, with all shifts"
+    shell:
+        "fullchain jets cluster --manifest {input.manifest} --jets {output.jets}"
+        " --summary {output.summary} --settings {params.settings:q} > {log} 2>&1"
+
+
+rule jets_histograms:
+    input:
+        jets=[
+            path
+            for sample in samples()
+            for path in part_files("jets/{sample}/{part}.parquet", sample)
+        ],
+    output:
+        histograms=result("jets/histograms.root"),
+        metrics=result("jets/metrics.json"),
+    log:
+        log_of("jets_histograms"),
+    benchmark:
+        bench_of("jets_histograms")
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=0,
+    params:
+        code=code("jets.histograms"),
+        settings=settings("seed", "jets.measurement", "jets.clustering.radius"),
+    message:
+        "Jets: control histograms and numbers of all samples"
+    shell:
+        "fullchain jets histograms --jets {input.jets} --histograms {output.histograms}"
+        " --metrics {output.metrics} --settings {params.settings:q} > {log} 2>&1"
+
+
+rule jets_plot:
+    input:
+        histograms=result("jets/histograms.root"),
+    output:
+        figures("jets", JETS_FIGURES),
+        report_figures("jets", JETS_FIGURES),
+        index=result("jets/figures/index.json"),
+    log:
+        log_of("jets_plot"),
+    benchmark:
+        bench_of("jets_plot")
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=0,
+    params:
+        code=code("jets.plot"),
+        settings=settings("jets.figures"),
+    message:
+        "Jets: control plots"
+    shell:
+        "fullchain jets plot --histograms {input.histograms} --index {output.index}"
+        " --settings {params.settings:q} > {log} 2>&1"

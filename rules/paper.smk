@@ -1,0 +1,115 @@
+# The report, and the figures and tables of a paper, from what all other stages left.
+# A stage is a section of the configuration: its numbers and figures are found by its name.
+PAPER_STAGES = [
+    name
+    for name in type(CONFIG).model_fields
+    if name not in ("run", "seed", "paper") and getattr(CONFIG, name) is not None
+]
+
+
+def drawn_figures(stage):
+    """The PDF and PNG files that the plotting rule of a stage declares."""
+    return [
+        Path(path)
+        for path in getattr(rules, f"{stage}_plot").output
+        if path.endswith((".pdf", ".png"))
+    ]
+
+
+rule paper_collect:
+    input:
+        metrics=[result(f"{stage}/metrics.json") for stage in PAPER_STAGES],
+    output:
+        metrics=result("paper/metrics.json"),
+        tables=[result(f"paper/tables/{stage}.tex") for stage in PAPER_STAGES],
+        numbers=result("paper/tables/numbers.tex"),
+    log:
+        log_of("paper_collect"),
+    benchmark:
+        bench_of("paper_collect")
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+        gpu=0,
+    params:
+        code=code("paper.collect"),
+        settings=settings(),
+    message:
+        "numbers and tables of all stages"
+    shell:
+        "fullchain paper collect --metrics {input.metrics:q} --collected {output.metrics:q}"
+        " --tables {output.tables:q} --numbers {output.numbers:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule paper_figures:
+    input:
+        [path for stage in PAPER_STAGES for path in drawn_figures(stage)],
+        indexes=[result(f"{stage}/figures/index.json") for stage in PAPER_STAGES],
+    output:
+        [
+            result(f"paper/figures/{stage}_{path.name}")
+            for stage in PAPER_STAGES
+            for path in drawn_figures(stage)
+        ],
+        index=result("paper/figures/index.json"),
+    log:
+        log_of("paper_figures"),
+    benchmark:
+        bench_of("paper_figures")
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+        gpu=0,
+    params:
+        code=code("paper.figures"),
+        settings=settings(),
+    message:
+        "figures of all stages in one folder"
+    shell:
+        "fullchain paper figures --indexes {input.indexes:q} --collected {output.index:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule paper_report:
+    input:
+        metrics=result("paper/metrics.json"),
+        figures=result("paper/figures/index.json"),
+        tables=[
+            *(result(f"paper/tables/{stage}.tex") for stage in PAPER_STAGES),
+            result("paper/tables/numbers.tex"),
+        ],
+        manifests=[result(f"ntuples/{sample}/manifest.json") for sample in samples()],
+        cutflows=[
+            path
+            for sample in samples()
+            for path in part_files("jets/{sample}/{part}.json", sample)
+        ],
+    output:
+        page=report(
+            result("paper/index.html"),
+            caption="../workflow/report/paper.rst",
+            category="paper",
+        ),
+        graph=result("paper/dag.svg"),
+    log:
+        log_of("paper_report"),
+    benchmark:
+        bench_of("paper_report")
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+        gpu=0,
+    params:
+        code=code("paper.report"),
+        settings=settings(*type(CONFIG).model_fields),
+    message:
+        "report {output.page}"
+    shell:
+        "fullchain paper report --metrics {input.metrics:q} --figures {input.figures:q}"
+        " --tables {input.tables:q} --manifests {input.manifests:q}"
+        " --cutflows {input.cutflows:q} --page {output.page:q} --graph {output.graph:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"

@@ -1,0 +1,5 @@
+"""``python -m fullchain``."""
+
+from fullchain.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""What the Snakefile needs to know: the identity of code and of settings, and why a job reruns."""

@@ -1,0 +1,207 @@
+"""The identity of a step's code: which modules it imports, and what they mean.
+
+Snakemake does not see a change in an imported module. Each rule therefore carries
+``params: code=code("stage.step")``, the text made here: a hash of the syntax tree of each project
+module that the step imports, directly or not, and the installed version of each third-party
+distribution that these modules import. Comments, docstrings and layout are not part of a syntax
+tree as hashed here, so that only a change of meaning counts.
+
+Third-party code is followed no further than its version: hashing it would take half a minute, and
+its own dependencies are pinned by the same lock.
+"""
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from fullchain.errors import InputError
+
+PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
+
+PRESENTATION = frozenset({"rich"})
+"""Distributions that show what happens and cannot change a result."""
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", None)
+    return name == "TYPE_CHECKING"
+
+
+def _executed_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those under ``if TYPE_CHECKING:``, which never run."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.If) and _is_type_checking(node.test):
+            waiting.extend(node.orelse)
+        else:
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def _named_by_import_module(node: ast.Call) -> str | None:
+    function = node.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    if name == "import_module" and node.args and isinstance(node.args[0], ast.Constant):
+        value = node.args[0].value
+        return value if isinstance(value, str) else None
+    return None
+
+
+def _imported_names(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
+    """Give the dotted names that a module may import; an attribute may be among them."""
+    for node in _executed_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = module.split(".")
+                keep = len(parents) - node.level + is_package
+                base = ".".join([*parents[:keep], *([base] if base else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and (name := _named_by_import_module(node)):
+            yield name
+
+
+def _data_files(tree: ast.Module) -> list[str]:
+    """Read the module-level tuple ``__data__`` of files that the module reads."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == "__data__" for target in node.targets
+        ):
+            return list(ast.literal_eval(node.value))
+    return []
+
+
+class ImportClosure:
+    """The project modules and the distributions that a module imports, directly or not.
+
+    Parameters
+    ----------
+    module
+        Dotted name of the module to start from, for example ``fullchain.tagging.train``.
+    folder
+        Folder of the top-level package that `module` belongs to.
+
+    Raises
+    ------
+    InputError
+        The module, or a file that it names in ``__data__``, does not exist, or a source file
+        cannot be parsed.
+    """
+
+    def __init__(self, module: str, folder: Path = PACKAGE_FOLDER) -> None:
+        self.folder = folder
+        self.package = module.split(".")[0]
+        self.modules: dict[str, str] = {}
+        self.imports: set[str] = set()
+        if self._source(module) is None:
+            raise InputError(f"{module}: no such module below {folder}")
+        self._visit(module)
+
+    def _source(self, module: str) -> Path | None:
+        words = module.split(".")
+        if words[0] != self.package:
+            return None
+        base = self.folder.joinpath(*words[1:])
+        for source in (base / "__init__.py", base.with_suffix(".py")):
+            if len(words) == 1 and source.name != "__init__.py":
+                continue
+            if source.is_file():
+                return source
+        return None
+
+    def _visit(self, module: str) -> None:
+        waiting = [module]
+        while waiting:
+            name = waiting.pop()
+            source = self._source(name)
+            if source is None or name in self.modules:
+                continue
+            if "." in name:
+                waiting.append(name.rpartition(".")[0])
+            try:
+                tree = ast.parse(source.read_bytes())
+            except SyntaxError as problem:
+                raise InputError(f"{source}:{problem.lineno}: {problem.msg}") from None
+            imported = list(_imported_names(tree, name, source.name == "__init__.py"))
+            data = _data_files(tree)
+            digest = hashlib.sha256(ast.dump(_without_docstrings(tree)).encode())
+            for file in data:
+                path = source.parent / file
+                if not path.is_file():
+                    raise InputError(f"{source}: __data__ names {file}, which does not exist")
+                digest.update(path.read_bytes())
+            self.modules[name] = digest.hexdigest()[:16]
+            for other in imported:
+                top = other.split(".")[0]
+                if top == self.package:
+                    waiting.append(other)
+                elif top not in sys.stdlib_module_names:
+                    self.imports.add(top)
+
+    def packages(self) -> dict[str, str]:
+        """Installed version of each distribution that provides an imported package."""
+        versions = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+        for name in self.imports:
+            for distribution in _distributions().get(name, [name]):
+                if distribution not in PRESENTATION:
+                    versions[distribution] = _version(distribution)
+        return versions
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    return {
+        name: [distribution.lower() for distribution in distributions]
+        for name, distributions in importlib.metadata.packages_distributions().items()
+    }
+
+
+@cache
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+@cache
+def code(step: str, folder: Path = PACKAGE_FOLDER) -> str:
+    """Give the identity of a step's code as JSON text.
+
+    Parameters
+    ----------
+    step
+        Name within the package, for example ``tagging.train``.
+    folder
+        Folder of the package; its name is the package's name.
+
+    Returns
+    -------
+    str
+        ``{"step": ..., "modules": {name: hash}, "packages": {name: version}}``, keys sorted.
+
+    Raises
+    ------
+    InputError
+        There is no such step, or one of its modules cannot be parsed.
+    """
+    closure = ImportClosure(f"{folder.name}.{step}", folder)
+    identity = {"step": step, "modules": closure.modules, "packages": closure.packages()}
+    return json.dumps(identity, sort_keys=True)

@@ -1,0 +1,70 @@
+"""Cluster, measure and select the jets of one part of a sample, with all object shifts."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow.parquet as pq
+
+from fullchain.atomic import atomic, write_text
+from fullchain.jets.columns import SCHEMA
+from fullchain.jets.part import PartResult, read, report
+from fullchain.jets.settings import JetsSettings
+from fullchain.step import Given, Input, Output
+
+COMPRESSION_LEVEL = 3
+
+
+def main(
+    *,
+    manifest: Annotated[Path, Input("part manifest of the ntuples")],
+    jets: Annotated[Path, Output("Parquet file, one row for each jet and variation")],
+    summary: Annotated[Path, Output("events read, cut flow, columns that the input lacks")],
+    settings: Given,
+) -> None:
+    """Make the jets of one part.
+
+    Raises
+    ------
+    InputError
+        A file of the part is missing, damaged, or not what its manifest says.
+    """
+    chosen = JetsSettings.model_validate(settings["jets"])
+    start = time.monotonic()
+    result = read(manifest, chosen, settings.seed)
+    write_jets(jets, result)
+    write_text(summary, json.dumps(describe(result), indent=1) + "\n")
+    report(result)
+    events = result.manifest.events
+    print(f"{1e3 * (time.monotonic() - start) / max(events, 1):.2f} ms per event")
+
+
+def write_jets(path: Path, result: PartResult) -> None:
+    """Write one row group for each variation, so that a reader of one skips the others."""
+    with (
+        atomic(path) as temporary,
+        pq.ParquetWriter(
+            temporary, SCHEMA, compression="zstd", compression_level=COMPRESSION_LEVEL
+        ) as writer,
+    ):
+        for table in result.tables.values():
+            writer.write_table(table, row_group_size=max(len(table), 1))
+
+
+def describe(result: PartResult) -> dict[str, Any]:
+    """Give the content of the summary."""
+    part = result.manifest
+    return {
+        "sample": part.sample,
+        "part": part.part,
+        "layout": part.layout,
+        "events": part.events,
+        "sum_of_weights": part.sum_of_weights,
+        "cross_section_pb": part.cross_section_pb,
+        "files": [{"path": path, "events_read": n} for path, n in result.files.items()],
+        "files_skipped": [{"path": f.path, "reason": f.reason} for f in part.skipped],
+        "jets": {name: len(table) for name, table in result.tables.items()},
+        "cutflow": result.cutflow,
+        "absent": result.absent,
+    }

@@ -1,0 +1,228 @@
+"""The coffea processor: from events of any layout to tables of jets, all variations in one pass."""
+
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import cramjam
+import numpy as np
+import pyarrow as pa
+import uproot
+from coffea.processor import ProcessorABC
+
+from fullchain.errors import InputError
+from fullchain.jets.arrays import Array, sums
+from fullchain.jets.chance import event_words
+from fullchain.jets.clustering import cluster
+from fullchain.jets.genlevel import GenLevel, GenMatch
+from fullchain.jets.jetset import JetSet, as_stored, clustered
+from fullchain.jets.reading import (
+    Candidates,
+    StoredJets,
+    read_candidates,
+    read_events,
+    read_measured,
+    read_stored_jets,
+)
+from fullchain.jets.rows import Chosen, Known, build, event_columns
+from fullchain.jets.selection import identified, select
+from fullchain.jets.settings import JetsSettings, ResolutionShift, ScaleShift, TrackEfficiencyShift
+from fullchain.jets.shifts import kept_tracks, scale_factors, smearing_factors
+from fullchain.ntuples.layouts.base import Layout
+
+NOMINAL = "nominal"
+
+# What damaged or truncated files make uproot raise, besides errors that name the file already.
+_READ_ERRORS = (
+    OSError,
+    zlib.error,
+    cramjam.DecompressionError,
+    uproot.deserialization.DeserializationError,
+)
+
+
+class JetProcessor(ProcessorABC):
+    """Cluster, measure, label, shift and select the jets of a chunk of events.
+
+    Parameters
+    ----------
+    layout
+        Reader of the events.
+    settings
+        Of the stage.
+    seed
+        Of the chance in resolution and tracking shifts.
+
+    Notes
+    -----
+    `process` gives lists with one entry per chunk, which coffea joins. A problem of the input is an
+    entry of ``failures`` and not an exception, because executors lose the type of an exception on
+    its way between processes.
+    """
+
+    def __init__(self, layout: Layout, settings: JetsSettings, seed: int) -> None:
+        self.layout = layout
+        self.settings = settings
+        self.seed = seed
+
+    def process(self, events: Any) -> dict[str, list[Any]]:
+        """Treat one chunk; its metadata hold ``number``, the place of the file in the part."""
+        where = events.metadata
+        start, stop = int(where["entrystart"]), int(where["entrystop"])
+        try:
+            result = self._chunk(events)
+        except InputError as problem:
+            return {"chunks": [], "failures": [f"{where['filename']}: {problem}"]}
+        except _READ_ERRORS as problem:
+            message = (
+                f"{where['filename']}: entries {start} to {stop} of tree '{where['treename']}' "
+                f"cannot be read ({type(problem).__name__}: {problem}); the file is damaged"
+            )
+            return {"chunks": [], "failures": [message]}
+        return {"chunks": [(where["number"], start, stop, result)], "failures": []}
+
+    def postprocess(self, accumulator: Any) -> Any:
+        """Leave the sum as it is."""
+        return accumulator
+
+    def _chunk(self, events: Any) -> dict[str, Any]:
+        columns = read_events(self.layout, events)
+        words = event_words(self.seed, columns.run, columns.luminosity_block, columns.event)
+        candidates = stored = None
+        if self.layout.covers_whole_event:
+            method = self.settings.clustering.mitigation
+            candidates = read_candidates(self.layout, events, method)
+        else:
+            stored = read_stored_jets(self.layout, events)
+        n_small, ht = self._small_jets(candidates, len(words))
+        absent = list(columns.absent) + ([] if candidates is not None else ["n_ak4", "ht"])
+        if stored is not None and stored.candidates is None:
+            absent += ["constituents", "lund", "d2"]
+        gen = GenLevel(self.layout, events, self.settings)
+        in_rows = event_columns(columns, n_small, ht)
+        tables: dict[str, pa.Table] = {}
+        passed: dict[str, dict[str, Array]] = {}
+        for variations, jets in self._sets(candidates, stored, words, gen.exists):
+            match = gen.match(jets)
+            good = self._good(jets)
+            chosen = {name: self._choose(name, jets, good, match, words) for name in variations}
+            known = self._know(jets, chosen, gen, match)
+            measured = self._measured(events, jets, known)
+            for name, one in chosen.items():
+                tables[name] = build(name, one, jets, known, in_rows, measured)
+                passed[name] = self._cuts(jets, good, one, len(words))
+        return {
+            "tables": tables,
+            "weight": columns.weight,
+            "passed": passed,
+            "absent": sorted(absent),
+        }
+
+    def _small_jets(self, candidates: Candidates | None, n: int) -> tuple[Array, Array]:
+        """Count the small jets of each event and sum their pT [GeV]; -1 and NaN where unknown."""
+        if candidates is None:
+            return np.full(n, -1), np.full(n, np.nan)
+        chosen = self.settings.clustering
+        jets = cluster(
+            candidates.momenta, candidates.event_offsets, chosen.small_radius, chosen.small_pt_min
+        )
+        central = np.abs(jets.kinematics.eta) < chosen.small_abs_eta_max
+        counted = sums(central.astype(np.float64), jets.event_offsets)
+        return counted, sums(jets.kinematics.pt * central, jets.event_offsets)
+
+    def _sets(
+        self,
+        candidates: Candidates | None,
+        stored: StoredJets | None,
+        words: Array,
+        simulated: bool,
+    ) -> Iterator[tuple[list[str], JetSet]]:
+        """Give the jets for each choice of candidates, and the variations that use them."""
+        shifts = self.settings.shifts if simulated else {}
+        scaled = [n for n, s in shifts.items() if not isinstance(s, TrackEfficiencyShift)]
+        radius, floor = self.settings.clustering.radius, self._pt_floor
+        if candidates is not None:
+            nominal = clustered(candidates, radius, floor)
+            yield [NOMINAL, *scaled], nominal
+        elif stored is not None:
+            yield [NOMINAL, *scaled], as_stored(stored)
+        for name, shift in shifts.items():
+            if not isinstance(shift, TrackEfficiencyShift):
+                continue
+            if candidates is not None:
+                # losing tracks only lowers pT: events without a jet above the floor stay without
+                with_jets = np.diff(nominal.jets.event_offsets) > 0
+                kept = self._kept(shift, candidates, candidates.events, words)
+                kept &= with_jets[candidates.events]
+                yield [name], clustered(candidates.keep(kept), radius, floor)
+            elif stored is not None and stored.candidates is not None:
+                event = np.repeat(np.arange(len(words)), np.diff(stored.event_offsets))
+                events = event[stored.candidates.events]
+                yield [name], as_stored(stored, self._kept(shift, stored.candidates, events, words))
+
+    @staticmethod
+    def _kept(
+        shift: TrackEfficiencyShift, candidates: Candidates, events: Array, words: Array
+    ) -> Array:
+        return kept_tracks(shift, candidates.charge, words[events], candidates.number)
+
+    def _good(self, jets: JetSet) -> Array:
+        central = np.abs(jets.kinematics.eta) < self.settings.selection.abs_eta_max
+        return central & identified(jets.fractions, self.settings.selection)
+
+    def _choose(
+        self, name: str, jets: JetSet, good: Array, match: GenMatch, words: Array
+    ) -> Chosen:
+        factor = self._factors(name, jets, match, words)
+        event = jets.jets.events
+        place, rank = select(jets.kinematics.pt * factor, good, event, self.settings.selection)
+        return Chosen(place, rank, factor[place])
+
+    def _factors(self, name: str, jets: JetSet, match: GenMatch, words: Array) -> Array:
+        """Give the factor of a variation on the momentum of each jet."""
+        shift = self.settings.shifts.get(name)
+        pt = jets.kinematics.pt
+        if isinstance(shift, ScaleShift):
+            return scale_factors(shift, pt, jets.kinematics.eta)
+        if isinstance(shift, ResolutionShift):
+            return smearing_factors(shift, pt, match.pt, words[jets.jets.events], jets.jets.ranks)
+        return np.ones(len(pt))
+
+    def _know(
+        self, jets: JetSet, chosen: dict[str, Chosen], gen: GenLevel, match: GenMatch
+    ) -> Known:
+        """Measure once what any variation chose."""
+        place = np.unique(np.concatenate([one.place for one in chosen.values()]))
+        found = jets.substructure(
+            place, self.settings.clustering.radius, self.settings.substructure
+        )
+        labels, contained = gen.labels(jets, place)
+        index = match.index[place]
+        return Known(
+            place,
+            found,
+            labels,
+            contained,
+            match.pt[place],
+            match.mass[place],
+            gen.soft_drop(index),
+        )
+
+    def _measured(self, events: Any, jets: JetSet, known: Known) -> dict[str, Array]:
+        if jets.candidates is None or len(known.place) == 0:
+            return {name: np.zeros(0) for name in ("d0", "d0_err", "dz", "dz_err")}
+        return read_measured(self.layout, events, jets.stored is not None)
+
+    @staticmethod
+    def _cuts(jets: JetSet, good: Array, chosen: Chosen, n: int) -> dict[str, Array]:
+        """Tell which of the n events pass each cut."""
+        event = jets.jets.events
+        has_jet, has_chosen = np.zeros(n, bool), np.zeros(n, bool)
+        has_jet[event[good]] = True
+        has_chosen[event[chosen.place]] = True
+        return {"identified central jet": has_jet, "jet in the pT window": has_chosen}
+
+    @property
+    def _pt_floor(self) -> float:
+        """The least pT [GeV] of jets that are looked at."""
+        return self.settings.selection.loose_pt_fraction * self.settings.selection.pt_min

@@ -1,0 +1,46 @@
+"""State of an unfinished training on disk.
+
+A checkpoint belongs to exactly one training: its fingerprint covers the code, the settings and the
+data. One of another training, or a damaged one, is left aside.
+"""
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fullchain.learning import torch_file
+
+
+def fingerprint(texts: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -> str:
+    """Hash of named texts (settings, code) and of the bytes of named tensors."""
+    digest = hashlib.sha256()
+    for name, text in sorted(texts.items()):
+        digest.update(f"{name}={len(text)}:{text};".encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}={tensor.dtype}{tuple(tensor.shape)};".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def save(path: Path, mark: str, state: Mapping[str, Any]) -> None:
+    """Write `state` (tensors, numbers, text and containers of them) with its fingerprint."""
+    torch_file.write(path, {"fingerprint": mark, "state": dict(state)})
+
+
+def load(path: Path, mark: str) -> dict[str, Any] | None:
+    """State at `path` if it has the fingerprint `mark`; None where it is not there or not ours."""
+    try:
+        content = torch_file.read(path)
+    except FileNotFoundError:
+        return None
+    except torch_file.Unreadable as problem:
+        print(f"{path}: no checkpoint ({problem}); training starts afresh", file=sys.stderr)
+        return None
+    if content.get("fingerprint") != mark:
+        print(f"{path}: of other code, settings or data; training starts afresh", file=sys.stderr)
+        return None
+    return dict(content["state"])

@@ -1,0 +1,44 @@
+"""Where tensors live, and what makes a calculation on them repeatable."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from fullchain.errors import InputError
+
+
+def choose(name: str) -> torch.device:
+    """Device of a setting: "cpu", "cuda", or "auto" for a CUDA device where there is one.
+
+    Raises InputError for "cuda" on a machine without one.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "the setting device is cuda, but torch finds no CUDA device here; "
+            "use auto or cpu, or install torch's CUDA build"
+        )
+    return torch.device(name)
+
+
+@contextmanager
+def repeatable(threads: int) -> Iterator[None]:
+    """Deterministic kernels and a fixed number of threads inside the block.
+
+    The number of threads is a setting and not the number of cores at hand, because sums that are
+    split in another way may round in another way.
+    """
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    threads_before = torch.get_num_threads()
+    # cuBLAS is deterministic with a fixed workspace only; it reads this when it is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        torch.set_num_threads(threads_before)

@@ -1,0 +1,44 @@
+"""Files of tensors and plain values, written by torch."""
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fullchain.atomic import atomic
+
+
+class Unreadable(Exception):
+    """The file is not one of ours, or is damaged; the message says how."""
+
+
+def write(path: Path, content: Mapping[str, Any]) -> None:
+    """Write tensors, numbers, text and containers of them, whole or not at all."""
+    with atomic(path) as temporary:
+        torch.save(dict(content), temporary)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read what `write` wrote, with all tensors on the CPU; no code of the file is run.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    Unreadable
+        It cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged:
+            raise Unreadable(f"{damaged} inside it is damaged")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, zipfile.BadZipFile) as problem:
+        raise Unreadable(str(problem).splitlines()[0]) from None
+    if not isinstance(content, dict):
+        raise Unreadable("it holds no mapping")
+    return content

@@ -1,0 +1,219 @@
+"""Part manifests: what one part of a sample consists of, and whether all of it is there.
+
+A part is what one job makes (generated) or reads (ingested). Its manifest lists the ROOT files with
+their number of events and sum of weights, so that a later stage normalises by what was really
+processed and a missing file is never mistaken for a smaller sample.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from fullchain.errors import InputError
+
+MANIFEST = "manifest"
+WORKING_DIRECTORY = "working_directory"
+
+
+def is_url(path: str) -> bool:
+    """Whether ``path`` names a remote file (``https://``, ``root://``, ...)."""
+    return "://" in path
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One ROOT file of a part.
+
+    ``path`` is a URL, an absolute path, or a path relative to what the manifest's ``relative_to``
+    says. ``replicas`` are further places of the same content, in the order to try. A skipped file
+    counts zero events and carries the ``reason``.
+    """
+
+    path: str
+    tree: str
+    events: int
+    sum_of_weights: float
+    sha256: str | None = None
+    size: int | None = None
+    status: Literal["ok", "skipped"] = "ok"
+    reason: str | None = None
+    replicas: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PartManifest:
+    """All files of one part of a sample; ``events`` and ``sum_of_weights`` are their sums.
+
+    ``relative_to`` says where relative paths start: ``"manifest"`` for files that lie beside it
+    (generated: results may move as a whole), ``"working_directory"`` for files as configured.
+    ``cross_section_pb`` is the generator's cross section in pb, or None where unknown.
+    """
+
+    sample: str
+    part: str
+    layout: str
+    files: tuple[SourceFile, ...]
+    cross_section_pb: float | None = None
+    relative_to: Literal["manifest", "working_directory"] = "manifest"
+    events: int = field(default=-1)
+    sum_of_weights: float = field(default=math.nan)
+
+    def __post_init__(self) -> None:
+        """Fill in the sums where they were not given."""
+        if self.events < 0:
+            object.__setattr__(self, "events", sum(f.events for f in self.good))
+        if math.isnan(self.sum_of_weights):
+            total = math.fsum(f.sum_of_weights for f in self.good)
+            object.__setattr__(self, "sum_of_weights", total)
+
+    @property
+    def good(self) -> tuple[SourceFile, ...]:
+        """The files to read: all that were not skipped."""
+        return tuple(f for f in self.files if f.status == "ok")
+
+    @property
+    def skipped(self) -> tuple[SourceFile, ...]:
+        """The files that were left out, each with its reason."""
+        return tuple(f for f in self.files if f.status == "skipped")
+
+
+def write_part(path: Path, part: PartManifest) -> None:
+    """Write ``part`` as JSON to ``path`` (which should be a temporary name, see ``atomic``)."""
+    check_part(part, path)
+    path.write_text(json.dumps(asdict(part), indent=1) + "\n")
+
+
+def read_part(path: Path) -> PartManifest:
+    """Read and check one part manifest.
+
+    Raises
+    ------
+    InputError
+        When the file is absent, no JSON, or does not describe a complete part.
+    """
+    content = _read_json(path)
+    raw_files = content.pop("files", None)
+    if not isinstance(raw_files, list):
+        raise InputError(f"{path}: the part manifest has no list 'files'; make it again.")
+    files = tuple(
+        _build(SourceFile, entry, f"{path}: files[{i}]") for i, entry in enumerate(raw_files)
+    )
+    part = _build(PartManifest, {**content, "files": files}, str(path))
+    check_part(part, path)
+    return part
+
+
+def check_part(part: PartManifest, where: Path | str) -> None:
+    """Raise InputError unless ``part`` is consistent: sums, states, and at least one good file."""
+    if not part.good:
+        raise InputError(f"{where}: no readable file is left in part {part.part} of {part.sample}.")
+    for entry in part.files:
+        if entry.status not in ("ok", "skipped"):
+            raise InputError(f"{where}: {entry.path} has the unknown status {entry.status!r}.")
+        if entry.status == "skipped" and not entry.reason:
+            raise InputError(f"{where}: {entry.path} was skipped without a reason.")
+    events = sum(f.events for f in part.good)
+    if events != part.events:
+        raise InputError(f"{where}: says {part.events} events, its files have {events}.")
+    weights = math.fsum(f.sum_of_weights for f in part.good)
+    if not math.isclose(weights, part.sum_of_weights, rel_tol=1e-9, abs_tol=1e-12):
+        raise InputError(
+            f"{where}: says a sum of weights of {part.sum_of_weights}, its files have {weights}."
+        )
+    if part.relative_to not in (MANIFEST, WORKING_DIRECTORY):
+        raise InputError(
+            f"{where}: relative_to is {part.relative_to!r}, not one of "
+            f"'{MANIFEST}', '{WORKING_DIRECTORY}'."
+        )
+
+
+def resolve(part: PartManifest, manifest: Path, path: str) -> str:
+    """Where to open ``path`` of a manifest that lies at ``manifest``."""
+    if is_url(path) or Path(path).is_absolute() or part.relative_to == WORKING_DIRECTORY:
+        return path
+    return str(manifest.parent / path)
+
+
+def resolved_files(manifest: Path) -> list[tuple[SourceFile, str]]:
+    """Good files of the part manifest at ``manifest``, each with the path or URL to open."""
+    part = read_part(manifest)
+    return [(entry, resolve(part, manifest, entry.path)) for entry in part.good]
+
+
+def merge_parts(paths: Iterable[Path]) -> dict[str, Any]:
+    """All parts of one sample as one mapping: the content of ``{sample}/manifest.json``.
+
+    The cross section is the mean over the parts weighted by events (each part is an independent
+    estimate of the same number).
+
+    Raises
+    ------
+    InputError
+        When parts of different samples or layouts are mixed, or one part comes twice.
+    """
+    parts = [(path, read_part(path)) for path in paths]
+    if not parts:
+        raise InputError("A sample manifest needs at least one part manifest.")
+    first = parts[0][1]
+    seen: set[str] = set()
+    for path, part in parts:
+        if part.sample != first.sample or part.layout != first.layout:
+            raise InputError(
+                f"{path}: is {part.layout} of sample {part.sample}, but the first part is "
+                f"{first.layout} of {first.sample}; give each its own sample."
+            )
+        if part.part in seen:
+            raise InputError(f"{path}: part {part.part} of {part.sample} comes twice.")
+        seen.add(part.part)
+    known = [(p.cross_section_pb, p.events) for _, p in parts if p.cross_section_pb is not None]
+    events_known = sum(n for _, n in known)
+    return {
+        "sample": first.sample,
+        "layout": first.layout,
+        "events": sum(p.events for _, p in parts),
+        "sum_of_weights": math.fsum(p.sum_of_weights for _, p in parts),
+        "cross_section_pb": (
+            math.fsum(x * n for x, n in known) / events_known if events_known else None
+        ),
+        "files_skipped": sum(len(p.skipped) for _, p in parts),
+        "parts": [asdict(p) for _, p in parts],
+    }
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a local file, read in blocks."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: the part manifest does not exist.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a part manifest in JSON ({error}).") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a part manifest is a JSON object.")
+    return content
+
+
+def _build(kind: type, content: Any, where: str) -> Any:
+    """An instance of the dataclass ``kind`` from JSON, with errors that name the key."""
+    if not isinstance(content, dict):
+        raise InputError(f"{where}: expected an object.")
+    known = {f.name for f in fields(kind)}
+    if unknown := sorted(set(content) - known):
+        raise InputError(f"{where}: unknown keys {', '.join(unknown)}.")
+    if "replicas" in content:
+        content = {**content, "replicas": tuple(content["replicas"])}
+    try:
+        return kind(**content)
+    except TypeError as error:
+        raise InputError(f"{where}: incomplete part manifest ({error}).") from None

@@ -1,0 +1,63 @@
+"""Settings of the stage ntuples: which samples there are and how the generated ones are made."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from fullchain.model import SettingsModel
+from fullchain.ntuples.detector_settings import DetectorSettings
+from fullchain.ntuples.generation_settings import (
+    BeamSettings,
+    GeneratedSample,
+    ObjectSettings,
+    PoolSettings,
+    Process,
+)
+from fullchain.ntuples.measurement_settings import MeasurementSettings
+from fullchain.ntuples.sources_settings import IngestedSample
+
+
+def _sample(process: Process, events: int, **settings: object) -> GeneratedSample:
+    return GeneratedSample(process=process, events=events, **settings)
+
+
+def _default_samples() -> dict[str, GeneratedSample | IngestedSample]:
+    window = {"pthat_min": 525.0, "pthat_max": 675.0}
+    return {
+        "qcd": _sample("qcd", 6000, shower_weights=True, **window),
+        "tt": _sample("tt", 6000, shower_weights=True, **window),
+        "wjet": _sample("wjet", 4000, **window),
+        "zmumu": _sample("zmumu", 4000, pthat_min=200.0),
+        "zprime": _sample("zprime", 1500, events_per_job=1500),
+        "tt_pu50": _sample("tt", 600, events_per_job=300, pileup=50.0, **window),
+        "qcd_pu50": _sample("qcd", 600, events_per_job=300, pileup=50.0, **window),
+        "qcd_a14": _sample("qcd", 2000, tune="a14", **window),
+        "tt_a14": _sample("tt", 2000, tune="a14", **window),
+    }
+
+
+Sample = Annotated[GeneratedSample | IngestedSample, Field(discriminator="kind")]
+
+
+class NtuplesSettings(SettingsModel):
+    """Which samples there are, generated or ingested, and how the generated ones are made."""
+
+    beams: BeamSettings = Field(BeamSettings(), description="the collider")
+    pool: PoolSettings = Field(PoolSettings(), description="minimum-bias events for pile-up")
+    detector: DetectorSettings = Field(DetectorSettings(), description="parametric detector")
+    objects: ObjectSettings = Field(ObjectSettings(), description="thresholds of what is written")
+    cross_section_events: int = Field(
+        20000, ge=1000, description="hard processes that integrate a sample's cross section"
+    )
+    keep_default_samples: bool = Field(
+        True,
+        description="false: only the samples of your own configuration, none of the default ones, "
+        "nor the default control plots that show them",
+    )
+    measurement: MeasurementSettings = Field(
+        MeasurementSettings(), description="numbers that are reported"
+    )
+    samples: dict[str, Sample] = Field(
+        default_factory=_default_samples,
+        description="samples by name; null removes one of the defaults",
+    )

@@ -1,0 +1,238 @@
+"""Which files make up a sample, and how a file that may be far away is got at.
+
+Only the standard library is imported: the workflow asks for the names of parts each time it starts.
+"""
+
+from __future__ import annotations
+
+import glob
+import importlib.util
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fullchain.errors import InputError
+from fullchain.ntuples.manifests import is_url
+
+T = TypeVar("T")
+
+PART_DIGITS = 4
+FIRST_WAIT = 1.0
+"""Pause before the second attempt at a remote file [s]; it doubles with each further attempt."""
+
+_GLOB_CHARACTERS = frozenset("*?[")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of a sample: the places that hold the same content, in the order to try them."""
+
+    replicas: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The first replica, which names the file in messages."""
+        return self.replicas[0]
+
+
+def part_names(sample: Any) -> list[str]:
+    """Names of the parts of a generated or ingested sample: "0000", "0001", ...
+
+    Parameters
+    ----------
+    sample
+        Settings of the sample. A part is what one job generates (`events_per_job`) or reads
+        (`files_per_job`).
+
+    Raises
+    ------
+    InputError
+        When a glob of an ingested sample matches nothing, or a file is listed twice.
+    """
+    if sample.kind == "ingested":
+        count = len(_groups(sample))
+    else:
+        count = -(-sample.events // sample.events_per_job)
+    return [f"{number:0{PART_DIGITS}d}" for number in range(count)]
+
+
+def part_sources(sample: Any, part: str) -> list[Source]:
+    """Files of one part of an ingested sample; InputError where the sample has no such part."""
+    groups = _groups(sample)
+    try:
+        return groups[int(part)]
+    except (IndexError, ValueError):
+        raise InputError(
+            f"There is no part {part}: the files of the sample make {len(groups)} parts, "
+            "from 0000. If files were removed since the workflow was started, start it again."
+        ) from None
+
+
+def local_inputs(sample: Any, part: str) -> list[str]:
+    """Local files of one part that exist: what the workflow watches for changes.
+
+    Of the replicas of one file it is the first local one. A missing file is left to the step, which
+    says so or skips it, as the settings ask.
+    """
+    found = []
+    for source in part_sources(sample, part):
+        local = [path for path in source.replicas if not is_url(path) and Path(path).is_file()]
+        found.extend(local[:1])
+    return found
+
+
+def _groups(sample: Any) -> list[list[Source]]:
+    entries = tuple(entry if isinstance(entry, str) else tuple(entry) for entry in sample.files)
+    return _expanded_groups(entries, sample.files_per_job)
+
+
+@lru_cache(maxsize=256)
+def _expanded_groups(
+    entries: tuple[str | tuple[str, ...], ...], files_per_job: int
+) -> list[list[Source]]:
+    """Files of a sample by part, looked up once: the workflow asks for each of many parts."""
+    return group_files(expand_files(entries), files_per_job)
+
+
+def expand_files(entries: Sequence[str | Sequence[str]]) -> list[Source]:
+    """Resolve globs and ``~``, in the order given; the matches of one glob are sorted.
+
+    Raises
+    ------
+    InputError
+        When a glob matches nothing, is used in a URL or among replicas, or a file comes twice
+        (its events would count twice).
+    """
+    sources: list[Source] = []
+    for entry in entries:
+        if isinstance(entry, str):
+            sources.extend(Source((path,)) for path in _expand(entry))
+        else:
+            sources.append(_replicas(entry))
+    seen: set[str] = set()
+    for source in sources:
+        for path in source.replicas:
+            identity = path if is_url(path) else str(Path(path).absolute())
+            if identity in seen:
+                raise InputError(f"{path}: listed twice; its events would count twice.")
+            seen.add(identity)
+    return sources
+
+
+def group_files(sources: Sequence[Source], files_per_job: int) -> list[list[Source]]:
+    """Cut the files into one group per job, in order."""
+    return [
+        list(sources[first : first + files_per_job])
+        for first in range(0, len(sources), files_per_job)
+    ]
+
+
+def first_answer(
+    source: Source,
+    attempt: Callable[[str], T],
+    *,
+    retries: int,
+    wait: float = FIRST_WAIT,
+    report: Callable[[str], None] = lambda line: None,
+) -> tuple[str, T]:
+    """Try ``attempt`` on the replicas of a file until one succeeds.
+
+    A remote replica is tried ``retries`` more times after a failure that may pass (connection
+    refused, reset, timed out, an answer cut short); a missing or unusable one is not.
+
+    Parameters
+    ----------
+    attempt
+        Gets a path or URL; raises InputError, OSError or `TemporaryFailure`.
+    wait
+        Pause before the second attempt [s]; doubles with each further one.
+    report
+        Gets one line for each failure that is followed by another attempt.
+
+    Returns
+    -------
+    tuple
+        The replica that answered, and what ``attempt`` returned.
+
+    Raises
+    ------
+    InputError
+        When all failed; gives each replica's reason.
+    """
+    reasons: list[str] = []
+    for path in source.replicas:
+        pause = wait
+        attempts = 1 + (retries if is_url(path) else 0)
+        for number in range(1, attempts + 1):
+            try:
+                return path, attempt(path)
+            except TemporaryFailure as failure:
+                reason = f"{failure} (attempt {number} of {attempts})"
+                if number < attempts:
+                    report(f"{reason}; next attempt in {pause:g} s")
+                    time.sleep(pause)
+                    pause *= 2
+                    continue
+            except InputError as failure:
+                reason = str(failure)
+            reasons.append(reason)
+            if path != source.replicas[-1]:
+                report(f"{reason}; trying the next replica")
+            break
+    if len(reasons) == 1:
+        raise InputError(reasons[0])
+    raise InputError(
+        f"{source.name}: none of its {len(reasons)} replicas can be used:\n  "
+        + "\n  ".join(reasons)
+    )
+
+
+class TemporaryFailure(Exception):
+    """A remote file did not answer as it should; another attempt may help."""
+
+
+def check_protocol(path: str) -> None:
+    """Raise InputError where a URL needs a package that is not installed."""
+    protocol = path.split("://", 1)[0]
+    if protocol in ("root", "xroot", "roots"):
+        if not all(importlib.util.find_spec(name) for name in ("fsspec_xrootd", "XRootD")):
+            raise InputError(
+                f"{path}: reading over XRootD needs two packages that are not part of the standard "
+                "environment; install them with: pip install fsspec-xrootd xrootd"
+            )
+    elif protocol not in ("http", "https"):
+        raise InputError(
+            f"{path}: the protocol {protocol}:// is not supported; use a local path, https:// or "
+            "root://."
+        )
+
+
+def _expand(pattern: str) -> list[str]:
+    if is_url(pattern):
+        if "*" in pattern:
+            raise InputError(f"{pattern}: a URL cannot be a glob; list the files one by one.")
+        return [pattern]
+    path = str(Path(pattern).expanduser())
+    if not _GLOB_CHARACTERS.intersection(path) or Path(path).exists():
+        return [path]
+    # Path.glob takes no absolute pattern.
+    matches = glob.glob(path, recursive=True)  # noqa: PTH207
+    found = sorted(match for match in matches if Path(match).is_file())
+    if not found:
+        raise InputError(
+            f"{pattern}: no file matches. Relative paths start in the folder in which the workflow "
+            "runs."
+        )
+    return found
+
+
+def _replicas(entry: Sequence[str]) -> Source:
+    if not entry:
+        raise InputError("An empty list of replicas; give at least one path or URL.")
+    for path in entry:
+        if not is_url(path) and len(_expand(path)) != 1:
+            raise InputError(f"{path}: a replica is one file; a glob that matches several is not.")
+    return Source(tuple(_expand(path)[0] for path in entry))

@@ -1,0 +1,56 @@
+"""Reading what a run left behind: provenance records and the introductions of the stages."""
+
+import ast
+import importlib.resources
+import json
+import subprocess
+from pathlib import Path
+
+from fullchain.errors import InputError
+from fullchain.paper.lineage import Job, job_from_record
+from fullchain.provenance import SUFFIX
+
+
+def read_jobs(folder: Path) -> list[Job]:
+    """Read all provenance records below the folder of a run.
+
+    Raises
+    ------
+    InputError
+        A record is not one.
+    """
+    jobs = []
+    for path in sorted(folder.rglob(f"*{SUFFIX}")):
+        first = path.relative_to(folder).as_posix().removesuffix(SUFFIX)
+        try:
+            jobs.append(job_from_record(json.loads(path.read_text(encoding="utf-8")), first))
+        except (json.JSONDecodeError, KeyError, TypeError, IndexError) as problem:
+            raise InputError(f"{path}: not a provenance record ({problem!r}); delete it") from None
+    return jobs
+
+
+def introduction(stage: str) -> str:
+    """Give the first line of the docstring of a stage's package, or nothing."""
+    source = importlib.resources.files("fullchain") / stage / "__init__.py"
+    if not source.is_file():
+        return ""
+    text = ast.get_docstring(ast.parse(source.read_bytes())) or ""
+    return text.partition("\n")[0]
+
+
+def commit() -> str:
+    """Describe the state of the source code: the commit in git, and whether files differ."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        answer = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+        )
+        return answer.stdout.strip()
+
+    try:
+        name = git("rev-parse", "--short=12", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return "not in git"
+    return f"{name} with uncommitted changes" if changed else name

@@ -1,0 +1,138 @@
+"""What the report says about samples: their size, and how many events each cut leaves."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fullchain.errors import InputError
+
+NOMINAL = "nominal"
+
+
+@dataclass(frozen=True)
+class SampleRow:
+    """One sample: its files, events, sum of weights and cross section in pb (None: not known)."""
+
+    name: str
+    layout: str
+    files: int
+    skipped: int
+    events: int
+    sum_of_weights: float
+    cross_section_pb: float | None
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Events and sum of weights left after one cut, summed over the parts of a sample."""
+
+    name: str
+    events: int
+    sum_of_weights: float
+
+
+@dataclass(frozen=True)
+class Cutflow:
+    """The cuts of one sample in order, for each variation; one of them is `NOMINAL`."""
+
+    sample: str
+    variations: Mapping[str, tuple[Cut, ...]]
+    skipped: int
+
+    @property
+    def cuts(self) -> tuple[Cut, ...]:
+        """The cuts without any shift."""
+        return self.variations[NOMINAL]
+
+    @property
+    def shifts(self) -> dict[str, float]:
+        """Relative change of the sum of weights after all cuts, for each shift."""
+        reference = self.cuts[-1].sum_of_weights
+        return {
+            name: cuts[-1].sum_of_weights / reference - 1
+            for name, cuts in self.variations.items()
+            if name != NOMINAL and reference
+        }
+
+
+def read_sample(path: Path) -> SampleRow:
+    """Read the manifest of a sample.
+
+    Raises
+    ------
+    InputError
+        The file is missing or lacks a key.
+    """
+    content = _read(path, "sample manifest")
+    try:
+        return SampleRow(
+            name=content["sample"],
+            layout=content["layout"],
+            files=sum(len(part["files"]) for part in content["parts"]),
+            skipped=content["files_skipped"],
+            events=content["events"],
+            sum_of_weights=content["sum_of_weights"],
+            cross_section_pb=content["cross_section_pb"],
+        )
+    except (KeyError, TypeError) as problem:
+        raise InputError(f"{path}: not a sample manifest ({problem!r})") from None
+
+
+def read_cutflows(paths: Iterable[Path]) -> list[Cutflow]:
+    """Read the summaries of the parts and add them up by sample, in order of appearance.
+
+    Raises
+    ------
+    InputError
+        A file is missing or lacks a key, or two parts of a sample have different cuts.
+    """
+    found: dict[str, Cutflow] = {}
+    for path in paths:
+        one = _cutflow(path, _read(path, "part summary"))
+        known = found.get(one.sample)
+        found[one.sample] = one if known is None else _sum(path, known, one)
+    return list(found.values())
+
+
+def _cutflow(path: Path, content: Mapping[str, Any]) -> Cutflow:
+    try:
+        variations = {
+            name: tuple(Cut(cut, n["events"], n["sum_of_weights"]) for cut, n in cuts.items())
+            for name, cuts in content["cutflow"].items()
+        }
+        if not variations[NOMINAL]:
+            raise KeyError(NOMINAL)
+        return Cutflow(content["sample"], variations, len(content["files_skipped"]))
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise InputError(f"{path}: not the summary of a part ({problem!r})") from None
+
+
+def _sum(path: Path, one: Cutflow, two: Cutflow) -> Cutflow:
+    def names(flow: Cutflow) -> dict[str, list[str]]:
+        return {name: [cut.name for cut in cuts] for name, cuts in flow.variations.items()}
+
+    if names(one) != names(two):
+        raise InputError(f"{path}: its cuts are not those of the other parts of {one.sample}")
+    variations = {
+        name: tuple(
+            Cut(a.name, a.events + b.events, math.fsum((a.sum_of_weights, b.sum_of_weights)))
+            for a, b in zip(cuts, two.variations[name], strict=True)
+        )
+        for name, cuts in one.variations.items()
+    }
+    return Cutflow(one.sample, variations, one.skipped + two.skipped)
+
+
+def _read(path: Path, what: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such {what}; rerun the step that writes it") from None
+    except json.JSONDecodeError as problem:
+        raise InputError(f"{path}: not a {what} ({problem})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a {what}: it holds no mapping")
+    return content

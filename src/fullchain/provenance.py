@@ -1,0 +1,83 @@
+"""Where a result comes from: written beside the first output of every step."""
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from fullchain.atomic import write_text
+from fullchain.dag.closure import code
+
+SUFFIX = ".provenance.json"
+
+
+def checksum(path: Path) -> str:
+    """Give the SHA-256 of a file, read in pieces."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def provenance_of(output: Path) -> Path:
+    """Name the provenance file of a step whose first output is `output`."""
+    return output.with_name(output.name + SUFFIX)
+
+
+class Record:
+    """Context of one run of a step; on success it writes ``<first output>.provenance.json``.
+
+    Parameters
+    ----------
+    step
+        Stage and step, for example ``tagging.train``.
+    settings
+        The settings that the step was given.
+    inputs, outputs
+        Files that it reads and writes.
+    """
+
+    def __init__(
+        self,
+        step: str,
+        settings: Mapping[str, Any],
+        inputs: Sequence[Path],
+        outputs: Sequence[Path],
+    ) -> None:
+        self.step = step
+        self.settings = settings
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+
+    def __enter__(self) -> "Record":
+        self.start = time.time()
+        self.code = json.loads(code(self.step))
+        # Taken before the step runs: what it reads is what is described.
+        self.checksums = {str(path): checksum(path) for path in self.inputs if path.is_file()}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None or not self.outputs:
+            return
+        usage = os.times()
+        content = {
+            "step": self.step,
+            "settings": self.settings,
+            "code": self.code,
+            "inputs": self.checksums,
+            "outputs": [str(path) for path in self.outputs],
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.start)),
+            "duration_seconds": round(time.time() - self.start, 3),
+            "cpu_seconds": round(usage.user + usage.system, 3),
+            "host": platform.node(),
+            "platform": platform.platform(),
+        }
+        write_text(provenance_of(self.outputs[0]), json.dumps(content, indent=1) + "\n")

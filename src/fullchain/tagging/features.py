@@ -1,0 +1,119 @@
+"""What a network sees of a particle: functions of its momentum and of that of its jet.
+
+All functions take `constituents` of shape (jets, particles, 4) and `jet` of shape (jets, 4), both
+pT [GeV], eta, phi, mass [GeV]; a particle of pT zero is padding.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from fullchain.learning.standardise import Standardisation
+
+CLIP = 5.0
+"""Largest absolute value of a standardised feature, as in 2202.03772."""
+
+NAMES = {
+    "kin": (
+        "log_pt",
+        "log_energy",
+        "log_pt_fraction",
+        "log_energy_fraction",
+        "delta_r",
+        "delta_eta",
+        "delta_phi",
+    ),
+    "pt_eta_phi": ("pt_fraction", "delta_eta", "delta_phi"),
+}
+
+PUBLISHED = {
+    # The table of inputs of 2202.03772, as its authors' configuration for JetClass has it.
+    "kin": Standardisation(
+        subtract=(1.7, 2.0, -4.7, -4.7, 0.2, 0.0, 0.0),
+        multiply=(0.7, 0.7, 0.7, 0.7, 4.0, 1.0, 1.0),
+    ),
+    # 1810.05165 normalises pT to the jet's and centres the angles, and scales no further.
+    "pt_eta_phi": Standardisation(subtract=(0.0, 0.0, 0.0), multiply=(1.0, 1.0, 1.0)),
+}
+
+_SMALL = 1e-8
+"""Smallest argument of a logarithm: padding has pT zero, and its features are never used."""
+
+
+def is_particle(constituents: Tensor) -> Tensor:
+    """Mask of the particles that are no padding, shape (jets, particles)."""
+    return constituents[..., 0] > 0
+
+
+def wrapped(angle: Tensor) -> Tensor:
+    """Bring angles to [-pi, pi]."""
+    return angle - 2 * math.pi * torch.round(angle / (2 * math.pi))
+
+
+def energy(momenta: Tensor) -> Tensor:
+    """Energy [GeV] of momenta of shape (..., 4)."""
+    pt, eta, _, mass = momenta.unbind(-1)
+    return torch.sqrt((pt * torch.cosh(eta)) ** 2 + mass**2)
+
+
+def relative_angles(constituents: Tensor, jet: Tensor) -> tuple[Tensor, Tensor]:
+    """Give eta and phi of the particles relative to the jet axis, each (jets, particles)."""
+    delta_eta = constituents[..., 1] - jet[:, None, 1]
+    delta_phi = wrapped(constituents[..., 2] - jet[:, None, 2])
+    return delta_eta, delta_phi
+
+
+def kin(constituents: Tensor, jet: Tensor) -> Tensor:
+    """Give the kinematic inputs of 2202.03772, shape (jets, particles, 7).
+
+    ln pT, ln E, ln pT/pT(jet), ln E/E(jet), distance to the jet axis, and the angles to it, eta
+    counted in the direction of the jet's own (so that both hemispheres look alike).
+    """
+    delta_eta, delta_phi = relative_angles(constituents, jet)
+    forward = torch.where(jet[:, None, 1] < 0, -1.0, 1.0)
+    log_pt = _log(constituents[..., 0])
+    log_energy = _log(energy(constituents))
+    features = (
+        log_pt,
+        log_energy,
+        log_pt - _log(jet[:, None, 0]),
+        log_energy - _log(energy(jet)[:, None]),
+        torch.sqrt(delta_eta**2 + delta_phi**2),
+        delta_eta * forward,
+        delta_phi,
+    )
+    return torch.stack(features, dim=-1)
+
+
+def pt_eta_phi(constituents: Tensor, jet: Tensor) -> Tensor:
+    """Give the momentum inputs of 1810.05165, shape (jets, particles, 3).
+
+    pT as a fraction of the sum over the particles, and the angles to the jet axis.
+    """
+    pt = constituents[..., 0]
+    fraction = pt / pt.sum(dim=1, keepdim=True).clamp(min=_SMALL)
+    delta_eta, delta_phi = relative_angles(constituents, jet)
+    return torch.stack((fraction, delta_eta, delta_phi), dim=-1)
+
+
+FUNCTIONS = {"kin": kin, "pt_eta_phi": pt_eta_phi}
+
+
+def rotated(constituents: Tensor, jet: Tensor) -> Tensor:
+    """Rotate the particles of each jet about its axis by a random angle, and reflect half of them.
+
+    Angles are those in the plane of eta and phi; pT and mass stay. The random numbers are torch's.
+    """
+    delta_eta, delta_phi = relative_angles(constituents, jet)
+    angle = 2 * math.pi * torch.rand(len(jet), 1, device=jet.device)
+    sign = torch.where(torch.rand(len(jet), 1, device=jet.device) < 0.5, -1.0, 1.0)
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    result = constituents.clone()
+    result[..., 1] = jet[:, None, 1] + cosine * delta_eta - sine * delta_phi
+    result[..., 2] = jet[:, None, 2] + sign * (sine * delta_eta + cosine * delta_phi)
+    return result
+
+
+def _log(values: Tensor) -> Tensor:
+    return torch.log(values.clamp(min=_SMALL))

@@ -1,0 +1,219 @@
+"""Jets from Parquet files as arrays: columns that are asked for, constituents padded.
+
+Files are read in batches of rows, so that memory depends on the size of a batch and on what the
+caller keeps, not on the size of the files.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow
+import pyarrow.parquet
+
+from fullchain.errors import InputError
+
+Scalars = dict[str, npt.NDArray[Any]]
+
+FOUR_MOMENTUM = ("pt", "eta", "phi", "mass")
+IDENTITY = ("run", "luminosityBlock", "event", "variation", "jet")
+
+
+@dataclass(frozen=True)
+class Jets:
+    """Some jets.
+
+    `scalars` maps column names to arrays of shape (jets,). `constituents` has shape
+    (jets, particles, 4): pT [GeV], eta, phi, mass [GeV] in falling pT, zero where there is none.
+    """
+
+    scalars: Scalars
+    constituents: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.constituents)
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> "Jets":
+        """Give the jets for which `keep` is true."""
+        scalars = {name: column[keep] for name, column in self.scalars.items()}
+        return Jets(scalars, self.constituents[keep])
+
+    def jet_momentum(self) -> npt.NDArray[np.float32]:
+        """pT [GeV], eta, phi, mass [GeV] of the jets, shape (jets, 4)."""
+        columns = [self.scalars[name].astype(np.float32) for name in FOUR_MOMENTUM]
+        return np.stack(columns, axis=1)
+
+
+def concatenate(pieces: Sequence[Jets]) -> Jets:
+    """Join jets that have the same columns; at least one piece."""
+    scalars = {
+        name: np.concatenate([piece.scalars[name] for piece in pieces])
+        for name in pieces[0].scalars
+    }
+    return Jets(scalars, np.concatenate([piece.constituents for piece in pieces]))
+
+
+def stream(
+    path: Path,
+    columns: Sequence[str],
+    n_constituents: int,
+    *,
+    variation: str | None = None,
+    batch_rows: int = 8192,
+) -> Iterator[Jets]:
+    """Give the jets of one file in order, in batches of at most `batch_rows` rows.
+
+    Parameters
+    ----------
+    path
+        Parquet file of the stage `jets`.
+    columns
+        Scalar columns to read; four-momenta and constituents need not be named here.
+    n_constituents
+        Particles to keep per jet, in falling pT; 0 reads no constituents.
+    variation
+        Leave out row groups that hold none of this variation; None reads all. The others may still
+        hold jets of other variations.
+
+    Raises
+    ------
+    InputError
+        The file is not Parquet, misses a column, or has a value that is not finite in a
+        four-momentum.
+    """
+    file = _open(path)
+    wanted = list(dict.fromkeys((*columns, *FOUR_MOMENTUM)))
+    leaves = [*wanted, *(_constituent_leaves(path, file) if n_constituents else [])]
+    missing = [name for name in wanted if name not in file.schema_arrow.names]
+    if missing:
+        raise InputError(f"{path}: no column {', '.join(missing)}; make the jets again")
+    for row, batch in _batches(file, leaves, variation, batch_rows):
+        scalars = {name: _to_numpy(path, name, batch.column(name)) for name in wanted}
+        for name in FOUR_MOMENTUM:
+            _check_finite(path, name, scalars[name], row)
+        padded = (
+            _padded(path, batch.column("constituents"), n_constituents, row)
+            if n_constituents
+            else np.zeros((batch.num_rows, 0, 4), dtype=np.float32)
+        )
+        yield Jets(scalars, padded)
+
+
+def read(
+    paths: Sequence[Path],
+    columns: Sequence[str],
+    n_constituents: int,
+    keep: Callable[[Scalars], npt.NDArray[np.bool_]],
+    *,
+    variation: str | None = None,
+) -> Jets:
+    """Give those jets of several files for which `keep` of their scalars is true, in order.
+
+    `variation` spares the reading of row groups, as in `stream`.
+
+    Raises InputError as `stream` does, and where no file is given.
+    """
+    if not paths:
+        raise InputError("no files of jets were given")
+    pieces = [
+        batch.where(keep(batch.scalars))
+        for path in paths
+        for batch in stream(path, columns, n_constituents, variation=variation)
+    ]
+    if not pieces:
+        names = ", ".join(str(path) for path in paths)
+        raise InputError(f"{names}: no jets at all; lower the thresholds of the stage jets")
+    return concatenate(pieces)
+
+
+def count(path: Path) -> int:
+    """Number of rows of a file. Raises InputError where it is not Parquet."""
+    return int(_open(path).metadata.num_rows)
+
+
+def _open(path: Path) -> Any:
+    try:
+        return pyarrow.parquet.ParquetFile(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file of jets") from None
+    except (pyarrow.ArrowInvalid, OSError) as problem:
+        raise InputError(f"{path}: not a Parquet file that can be read ({problem})") from None
+
+
+def _batches(
+    file: Any, leaves: list[str], variation: str | None, batch_rows: int
+) -> Iterator[tuple[int, Any]]:
+    """Give batches of rows, each with the number of its first row in the file."""
+    row = 0
+    for group in range(file.num_row_groups):
+        metadata = file.metadata.row_group(group)
+        if variation is not None and not _may_hold(metadata, variation):
+            row += metadata.num_rows
+            continue
+        for batch in file.iter_batches(batch_rows, row_groups=[group], columns=leaves):
+            yield row, batch
+            row += batch.num_rows
+
+
+def _may_hold(row_group: Any, variation: str) -> bool:
+    """Tell from the statistics whether a row group can have rows of `variation`."""
+    for index in range(row_group.num_columns):
+        column = row_group.column(index)
+        if column.path_in_schema == "variation":
+            statistics = column.statistics
+            if statistics is None or not statistics.has_min_max:
+                return True
+            return bool(statistics.min <= variation <= statistics.max)
+    return True
+
+
+def _constituent_leaves(path: Path, file: Any) -> list[str]:
+    """Names of the constituents' leaf columns, whatever the writer called the list's element."""
+    leaves = [file.schema.column(index).path for index in range(len(file.schema))]
+    found = {leaf.rsplit(".", 1)[1]: leaf for leaf in leaves if leaf.startswith("constituents.")}
+    missing = [name for name in FOUR_MOMENTUM if name not in found]
+    if missing:
+        raise InputError(f"{path}: the constituents have no {', '.join(missing)}")
+    return [found[name] for name in FOUR_MOMENTUM]
+
+
+def _to_numpy(path: Path, name: str, column: Any) -> npt.NDArray[Any]:
+    if column.null_count:
+        raise InputError(f"{path}: column {name} has missing values")
+    if pyarrow.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    values = column.to_numpy(zero_copy_only=False)
+    return values.astype(str) if values.dtype == object else values
+
+
+def _check_finite(path: Path, name: str, values: npt.NDArray[Any], first_row: int) -> None:
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise InputError(
+            f"{path}: {name} is {values[bad[0]]} in row {first_row + bad[0]}"
+            f" ({len(bad)} such rows in this batch); make the jets again"
+        )
+
+
+def _padded(path: Path, column: Any, length: int, first_row: int) -> npt.NDArray[np.float32]:
+    """Bring lists of particles to shape (jets, length, 4), cut or filled with zeros."""
+    particles = column.flatten()
+    counts = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    starts = np.cumsum(counts) - counts
+    slot = np.arange(length)
+    filled = slot < counts[:, None]
+    source = (starts[:, None] + slot)[filled]
+    result = np.zeros((len(counts), length, 4), dtype=np.float32)
+    for index, name in enumerate(FOUR_MOMENTUM):
+        values = particles.field(name).to_numpy(zero_copy_only=False)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            row = first_row + int(np.searchsorted(starts + counts, bad[0], side="right"))
+            raise InputError(
+                f"{path}: constituents.{name} is {values[bad[0]]} in row {row}; make the jets again"
+            )
+        result[..., index][filled] = values[source]
+    return result

@@ -1,0 +1,64 @@
+"""Particle Flow Network: Deep Sets for jets."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+def dense(inputs: int, sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
+    """Linear layers of the given sizes, each followed by ReLU (and dropout)."""
+    layers: list[nn.Module] = []
+    for size in sizes:
+        linear = nn.Linear(inputs, size)
+        nn.init.kaiming_uniform_(linear.weight, nonlinearity="relu")
+        nn.init.zeros_(linear.bias)
+        layers += [linear, nn.ReLU()]
+        if dropout > 0:
+            layers.append(nn.Dropout(dropout))
+        inputs = size
+    return nn.Sequential(*layers)
+
+
+class ParticleFlowNetwork(nn.Module):
+    r"""Score of a set of particles, F(\sum_i \Phi(p_i)), arXiv:1810.05165.
+
+    Blind to the order of the particles and to padding by construction. Initial weights are the
+    published ones (He uniform). The sum is divided by a constant, which the first layer of F could
+    as well undo: the functions are those of the paper, but the first steps of training do not have
+    to undo an output that is as many times too large as there are particles.
+
+    Parameters
+    ----------
+    features
+        Number of features of a particle.
+    phi, f
+        Sizes of the layers of Phi (the last is the latent dimension) and of F.
+    typical
+        Number of particles that the sum is divided by, the same for all jets.
+    dropout
+        Dropout in the layers of F.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        phi: Sequence[int],
+        f: Sequence[int],
+        *,
+        typical: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.phi = dense(features, phi)
+        self.f = dense(phi[-1], f, dropout)
+        self.output = nn.Linear(f[-1], 1)
+        self.typical = typical
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Give the log-odds of signal, shape (jets,).
+
+        `features` has shape (jets, particles, features); `mask` (jets, particles) is true for
+        particles and false for padding.
+        """
+        latent = (self.phi(features) * mask.unsqueeze(-1)).sum(dim=1) / self.typical
+        return self.output(self.f(latent)).squeeze(-1)

@@ -1,0 +1,166 @@
+"""Settings: wrong ones are named before anything runs, and the committed files are in step."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from fullchain.defaults import default_yaml, schema_json
+from fullchain.errors import InputError
+from fullchain.settings import Settings, load, merge, read_yaml, validate
+
+
+def refuse(values: dict, *words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        validate(values, "mine.yaml")
+    for word in ("mine.yaml", *words):
+        assert word in str(caught.value)
+
+
+def test_defaults_are_valid() -> None:
+    assert validate({}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("values", "path", "hint"),
+    [
+        ({"sed": 1}, "sed: unknown key", "did you mean 'seed'"),
+        ({"tagging": {"trainin": {}}}, "tagging.trainin: unknown key", "'training'"),
+        ({"tagging": {"training": {"epoch": 3}}}, "tagging.training.epoch", "'epochs'"),
+        (
+            {"tagging": {"taggers": {"pfn": {"input": "kin"}}}},
+            "tagging.taggers.pfn.input",
+            "'inputs'",
+        ),
+        ({"ntuples": {"samples": {"qcd": {"event": 5}}}}, "ntuples.samples.qcd.event", "'events'"),
+    ],
+)
+def test_unknown_key_is_named_with_the_nearest_right_one(
+    values: dict, path: str, hint: str
+) -> None:
+    refuse(values, path, hint)
+
+
+def test_wrong_value_is_shown() -> None:
+    refuse({"seed": -4}, "seed", "-4")
+    refuse({"run": "a b"}, "run", "a b")
+
+
+def test_names_across_stages() -> None:
+    refuse({"inference": {"tagger": "pfm"}}, "inference.tagger", "did you mean 'pfn'")
+    refuse(
+        {"inference": {"samples": {"qcd": {"ntuples": ["qdc"]}}}},
+        "inference",
+        "'qdc'",
+        "did you mean 'qcd'",
+    )
+    refuse({"ntuples": {"samples": {"tt": None}}}, "'tt'")
+
+
+def test_all_problems_are_told_at_once() -> None:
+    refuse({"sed": 1, "tagging": {"trainin": {}}}, "sed", "trainin")
+
+
+def test_none_removes_an_entry_and_another_kind_replaces_it() -> None:
+    assert "zmumu" not in validate({"ntuples": {"samples": {"zmumu": None}}}).ntuples.samples
+    mine = {"kind": "ingested", "files": ["a.root"]}
+    sample = validate({"ntuples": {"samples": {"zmumu": mine}}}).ntuples.samples["zmumu"]
+    assert sample.kind == "ingested"
+
+
+def test_only_own_samples() -> None:
+    mine = {"kind": "ingested", "files": ["a.root"]}
+    settings = validate(
+        {
+            "ntuples": {"keep_default_samples": False, "samples": {"cms": mine}},
+            "jets": {"figures": {"shifted": {"cms": -2}}},
+            "tagging": None,
+            "inference": None,
+        }
+    )
+    assert list(settings.ntuples.samples) == ["cms"]
+    assert settings.jets.figures.shifted == {"cms": -2}
+    assert settings.jets.figures.alternatives == {}
+    assert settings.tagging is None
+    refuse(
+        {
+            "ntuples": {"keep_default_samples": False, "samples": {"cms": mine}},
+            "jets": {"figures": {"shifted": {"csm": -2}}},
+            "tagging": None,
+            "inference": None,
+        },
+        "jets.figures.shifted",
+        "did you mean 'cms'",
+    )
+
+
+def test_a_fit_needs_shifts_that_exist() -> None:
+    refuse(
+        {"inference": {"systematics": {"jes": {"shift": "jse"}}}},
+        "inference.systematics.jes.shift",
+        "did you mean 'jes'",
+    )
+
+
+def test_merge_is_deep() -> None:
+    assert merge({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}}) == {"a": {"b": 1, "c": 3}}
+
+
+def test_files_are_laid_over_each_other(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("seed: 7\nrun: mine\n")
+    second.write_text("seed: 8\n")
+    settings = load(first, second)
+    assert (settings.seed, settings.run) == (8, "mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"), [("a: [", "YAML"), ("- 1", "mapping"), ("seed: 1\nseed: 2", "twice")]
+)
+def test_bad_file_is_named(tmp_path: Path, text: str, word: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"(?s)bad.yaml.*{word}"):
+        read_yaml(path)
+    with pytest.raises(InputError, match="absent"):
+        read_yaml(tmp_path / "absent.yaml")
+
+
+def test_committed_files_are_in_step(project: Path) -> None:
+    assert (project / "config/config.yaml").read_text() == default_yaml(), "run `make config`"
+    assert (project / "config/schema.json").read_text() == schema_json(), "run `make config`"
+
+
+def test_the_default_file_says_what_the_models_say(project: Path) -> None:
+    assert load(project / "config/config.yaml") == Settings()
+
+
+@pytest.mark.parametrize("name", ["test", "benchmark", "paper"])
+def test_overlays_are_valid_and_differ_in_numbers_only(project: Path, name: str) -> None:
+    settings = load(project / "config/config.yaml", project / f"config/{name}.yaml")
+    assert settings.run == name
+    schema = json.loads((project / "config/schema.json").read_text())
+    jsonschema.validate(settings.model_dump(mode="json"), schema)
+
+
+def test_every_setting_is_explained() -> None:
+    silent = []
+
+    def visit(name: str, node: dict) -> None:
+        for key, entry in node.get("properties", {}).items():
+            if "description" not in entry:
+                silent.append(f"{name}.{key}")
+
+    schema = Settings.model_json_schema()
+    visit("Settings", schema)
+    for name, definition in schema["$defs"].items():
+        visit(name, definition)
+    assert not silent
+
+
+def test_default_yaml_is_readable_by_a_person() -> None:
+    text = default_yaml()
+    assert yaml.safe_load(text)["seed"] == Settings().seed
+    assert max(map(len, text.splitlines())) <= 200

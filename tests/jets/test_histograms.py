@@ -1,0 +1,180 @@
+"""Control histograms, the numbers beside them, and the figures drawn from them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import uproot
+from pydantic import ValidationError
+
+from fullchain.errors import InputError
+from fullchain.jets import cluster, figures, histograms, plot
+from fullchain.jets.observables import (
+    OBSERVABLES,
+    bootstrap,
+    weighted_mean,
+    weighted_median,
+    weighted_width,
+)
+from fullchain.jets.settings import JetsSettings
+from fullchain.metrics import read_metrics
+from fullchain.step import Given
+
+SETTINGS = JetsSettings.model_validate(
+    {
+        "measurement": {"pt_min": 500, "pt_max": 700, "min_jets": 5, "replicas": 50},
+        "figures": {
+            "shifted": {"qcd": -2},
+            "alternatives": {"qcd_a14": "qcd", "absent": "qcd"},
+            "lund": {"qcd": 0},
+        },
+    }
+)
+GIVEN = Given({"seed": 5, "jets": SETTINGS.model_dump(mode="json")})
+
+
+@pytest.fixture(scope="module")
+def jets(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Tables of two samples with the same jets."""
+    folder = tmp_path_factory.mktemp("jets")
+    paths = []
+    for sample in ("qcd", "qcd_a14"):
+        path = folder / sample / "0000.parquet"
+        cluster.main(manifest=toy, jets=path, summary=path.with_suffix(".json"), settings=GIVEN)
+        paths.append(path)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def filled(jets: list[Path]) -> Path:
+    folder = jets[0].parents[1]
+    histograms.main(
+        jets=jets,
+        histograms=folder / "histograms.root",
+        metrics=folder / "metrics.json",
+        settings=GIVEN,
+    )
+    return folder
+
+
+def test_histograms_hold_the_jets(jets, filled):
+    table = pq.read_table(jets[0], filters=[("variation", "==", "nominal")])
+    weight = table["weight"].to_numpy()
+    with uproot.open(filled / "histograms.root") as file:
+        for observable in OBSERVABLES:
+            stored = file[f"qcd/nominal/all/{observable.name}"]
+            np.testing.assert_allclose(stored.axis().edges(), observable.edges)
+            if observable.name == "response":
+                continue
+            values = table[observable.name].to_numpy()
+            known = np.isfinite(values)
+            expected, _ = np.histogram(values[known], observable.edges, weights=weight[known])
+            np.testing.assert_allclose(stored.values(), expected, rtol=1e-6)
+            errors, _ = np.histogram(values[known], observable.edges, weights=weight[known] ** 2)
+            np.testing.assert_allclose(stored.variances(), errors, rtol=1e-6)
+        branchings = sum(len(row) for row in table["lund"].to_pylist())
+        plane = file["qcd/nominal/all/lund"].values(flow=True).sum()
+        assert plane > 0.9 * weight.mean() * branchings
+        assert file["qcd/nominal/all/jets"].values()[0] == pytest.approx(weight.sum())
+
+
+def test_metrics_are_the_same_for_the_same_jets_and_repeat(jets, filled, tmp_path):
+    stage, metrics = read_metrics(filled / "metrics.json")
+    assert stage == "jets"
+    values = {m.name: m for m in metrics}
+    for name, metric in values.items():
+        assert metric.uncertainty > 0 and metric.published is None
+        if name.startswith("qcd."):
+            assert values[name.replace("qcd.", "qcd_a14.")].value == metric.value
+    assert values["qcd.gluon.response_median"].value == pytest.approx(1, abs=0.1)
+    again = tmp_path / "metrics.json"
+    histograms.main(jets=jets, histograms=tmp_path / "h.root", metrics=again, settings=GIVEN)
+    assert again.read_bytes() == (filled / "metrics.json").read_bytes()
+
+
+def test_figures_are_those_the_workflow_expects(filled, tmp_path, monkeypatch):
+    for kind in ("SHAPES", "SHIFTED", "ALTERNATIVE"):
+        # one observable of each kind is enough: drawing is slow
+        monkeypatch.setattr(figures, kind, ("mass",))
+    index = tmp_path / "index.json"
+    plot.main(histograms=filled / "histograms.root", index=index, settings=GIVEN)
+    drawn = [entry["name"] for entry in json.loads(index.read_text())]
+    samples, shifts = ["qcd", "qcd_a14"], sorted(SETTINGS.shifts)
+    assert sorted(drawn) == sorted(figures.names(SETTINGS.figures, samples, shifts))
+    assert {"lund_qcd", "shape_mass", "shifts_qcd_mass", "qcd_a14_mass"} == set(drawn)
+    for name in drawn:
+        assert (tmp_path / f"{name}.pdf").stat().st_size > 1000
+        assert (tmp_path / f"{name}.png").stat().st_size > 1000
+
+
+def draw(filled: Path, folder: Path, **chosen: dict[str, int]) -> list[str]:
+    changed = {"shifted": {}, "alternatives": {}, "lund": {}, **chosen}
+    given = Given({"jets": {"figures": changed}})
+    index = folder / "index.json"
+    plot.main(histograms=filled / "histograms.root", index=index, settings=given)
+    return [entry["name"] for entry in json.loads(index.read_text())]
+
+
+def test_label_that_does_not_occur_leaves_its_figure_empty(filled, tmp_path):
+    assert draw(filled, tmp_path, lund={"qcd": 6}) == ["lund_qcd"]
+
+
+def test_sample_that_does_not_exist_has_no_figures(filled, tmp_path):
+    assert draw(filled, tmp_path, lund={"zprime": 5}) == []
+
+
+def test_file_that_is_no_table_of_jets_is_named(tmp_path):
+    path = tmp_path / "qcd" / "0000.parquet"
+    path.parent.mkdir()
+    path.write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"0000\.parquet"):
+        histograms.main(
+            jets=[path],
+            histograms=tmp_path / "h.root",
+            metrics=tmp_path / "m.json",
+            settings=GIVEN,
+        )
+
+
+def test_weighted_statistics():
+    values, weights = np.array([3.0, 1.0, 2.0]), np.array([1.0, 1.0, 4.0])
+    assert weighted_mean(values, weights) == pytest.approx(2)
+    assert weighted_median(values, weights) == 2
+    gauss = np.random.default_rng(1).normal(5, 2, 20_000)
+    assert weighted_width(gauss, np.ones(20_000)) == pytest.approx(2, rel=0.03)
+
+
+def test_bootstrap_finds_the_error_of_a_mean():
+    values = np.random.default_rng(2).normal(0, 1, 400)
+    ones, events = np.ones(400), np.arange(400)
+    value, error = bootstrap(weighted_mean, values, ones, events, 400, 1, "test")
+    assert value == pytest.approx(values.mean())
+    assert error == pytest.approx(values.std() / 20, rel=0.15)
+    # two copies of each jet in one event know no more than one
+    twice = bootstrap(
+        weighted_mean, np.repeat(values, 2), np.ones(800), np.repeat(events, 2), 400, 1, "test"
+    )
+    assert twice[1] == pytest.approx(error, rel=1e-6)
+
+
+def test_wrong_settings_are_refused():
+    for wrong in (
+        {"shifts": {"nominal": {"kind": "jes", "shift": 0.1}}},
+        {"selection": {"pt_min": 700, "pt_max": 500}},
+        {"shifts": {"x": {"kind": "jes", "shfit": 0.1}}},
+        {"clustering": {"mitigation": "softkiller"}},
+    ):
+        with pytest.raises(ValidationError):
+            JetsSettings.model_validate(wrong)
+
+
+def test_null_leaves_a_shift_or_a_figure_out():
+    chosen = JetsSettings.model_validate(
+        {
+            "shifts": {"jes_up": {"kind": "jes", "shift": 0.02}, "jer_up": None},
+            "figures": {"lund": {"qcd": 0, "tt": None}},
+        }
+    )
+    assert list(chosen.shifts) == ["jes_up"] and list(chosen.figures.lund) == ["qcd"]

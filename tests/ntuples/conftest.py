@@ -1,0 +1,222 @@
+"""Small ROOT files in the layouts of others, and a web server that misbehaves on demand."""
+
+import collections
+import http.server
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+N_EVENTS = 6
+
+
+def nano_columns(
+    events: int = N_EVENTS, *, candidates: str | None = "PFCands"
+) -> dict[str, ak.Array]:
+    """Collections of a small NanoAOD file: two AK8 jets per event, three constituents each."""
+    rng = np.random.default_rng(5)
+
+    def jagged(per_event: int, low: float, high: float) -> ak.Array:
+        values = rng.uniform(low, high, events * per_event).astype(np.float32)
+        return ak.unflatten(values, np.full(events, per_event))
+
+    def momenta(per_event: int) -> dict[str, ak.Array]:
+        return {
+            "pt": jagged(per_event, 1, 100),
+            "eta": jagged(per_event, -2, 2),
+            "phi": jagged(per_event, -3, 3),
+            "mass": jagged(per_event, 0, 0.2),
+        }
+
+    columns = {
+        "run": np.ones(events, np.uint32),
+        "luminosityBlock": np.full(events, 3, np.uint32),
+        "event": np.arange(10, 10 + events, dtype=np.uint64),
+        "genWeight": np.where(np.arange(events) % 3 == 0, -2.0, 2.0).astype(np.float32),
+        "FatJet": ak.zip({**momenta(2), "rawFactor": jagged(2, 0, 0.1)}),
+    }
+    if candidates:
+        codes = np.tile([211, -211, 22, 130, -13, 11, 1], events)
+        per_event = np.full(events, 7)
+        index, jet = np.tile([5, 0, 3, 1, 2, 4], events), np.tile([1, 0, 1, 0, 0, 1], events)
+        links = np.full(events, 6)
+        columns[candidates] = ak.zip(
+            {**momenta(7), "pdgId": ak.unflatten(codes.astype(np.int32), per_event)}
+        )
+        new = candidates == "PFCand"
+        columns["FatJetPFCand" if new else "FatJetPFCands"] = ak.zip(
+            {
+                "pfCandIdx" if new else "pFCandsIdx": ak.unflatten(index.astype(np.int32), links),
+                "jetIdx": ak.unflatten(jet.astype(np.int32), links),
+            }
+        )
+    return columns
+
+
+@pytest.fixture
+def write_nano() -> Callable[..., Path]:
+    """Write a small NanoAOD file; keywords: events, candidates, drop, runs, tree, extra."""
+
+    def write(
+        path: Path,
+        *,
+        events: int = N_EVENTS,
+        candidates: str | None = "PFCands",
+        drop: tuple[str, ...] = (),
+        runs: float | None = None,
+        tree: str = "Events",
+        extra: dict[str, ak.Array] | None = None,
+    ) -> Path:
+        columns = {**nano_columns(max(events, 1), candidates=candidates), **(extra or {})}
+        for name in drop:
+            collection, _, field = name.partition("_")
+            if field:
+                columns[collection] = ak.without_field(columns[collection], field)
+            else:
+                del columns[collection]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with uproot.recreate(path) as file:
+            file.mktree(tree, {name: ak.type(ak.Array(c)).content for name, c in columns.items()})
+            if events:
+                file[tree].extend(columns)
+            if runs is not None:
+                file.mktree("Runs", {"run": np.uint32, "genEventSumw": np.float64})
+                sums = np.array([runs / 4, 3 * runs / 4])
+                file["Runs"].extend({"run": np.ones(2, np.uint32), "genEventSumw": sums})
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_jetclass() -> Callable[..., Path]:
+    """Write a small file in the layout of JetClass: one jet of five particles per entry."""
+
+    def write(path: Path, labels: tuple[str, ...] = ("QCD", "Tbqq", "Wqq", "Hbb")) -> Path:
+        jets = len(labels)
+        rng = np.random.default_rng(7)
+        shape = np.full(jets, 5)
+
+        def jagged(values: np.ndarray) -> ak.Array:
+            return ak.unflatten(values.astype(np.float32), shape)
+
+        pt, eta, phi = (
+            rng.uniform(10, 200, 5 * jets),
+            rng.normal(0, 0.2, 5 * jets),
+            rng.normal(0, 0.2, 5 * jets),
+        )
+        mass = np.tile([0.14, 0.0, 0.5, 0.0005, 0.1057], jets)
+        px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
+        energy = np.sqrt(px**2 + py**2 + pz**2 + mass**2)
+        classes = ("ChargedHadron", "Photon", "NeutralHadron", "Electron", "Muon")
+        kinds = {
+            f"part_is{name}": jagged(np.tile(np.arange(5) == place, jets))
+            for place, name in enumerate(classes)
+        }
+        sums = [x.reshape(jets, 5).sum(axis=1) for x in (px, py, pz, energy)]
+        jet_pt = np.hypot(sums[0], sums[1])
+        columns = {
+            "part_px": jagged(px), "part_py": jagged(py), "part_pz": jagged(pz),
+            "part_energy": jagged(energy), "part_deta": jagged(eta), "part_dphi": jagged(phi),
+            "part_d0val": jagged(np.tile([0.5, 0, 0, 1.0, -2.0], jets)),
+            "part_d0err": jagged(np.tile([0.1, 0, 0, 0.1, 0.1], jets)),
+            "part_dzval": jagged(np.tile([5.0, 0, 0, 1.0, -2.0], jets)),
+            "part_dzerr": jagged(np.tile([0.2, 0, 0, 0.1, 0.1], jets)),
+            "part_charge": jagged(np.tile([1, 0, 0, -1, 1], jets)), **kinds,
+            "jet_pt": jet_pt.astype(np.float32),
+            "jet_eta": np.arcsinh(sums[2] / jet_pt).astype(np.float32),
+            "jet_phi": np.arctan2(sums[1], sums[0]).astype(np.float32),
+            "jet_energy": sums[3].astype(np.float32),
+            "jet_nparticles": np.full(jets, 5, np.float32),
+            "jet_sdmass": np.full(jets, 80, np.float32),
+            **{f"jet_tau{n}": np.full(jets, 0.5 / n, np.float32) for n in (1, 2, 3, 4)},
+            **{
+                f"label_{name}": np.array([name == label for label in labels], np.float32)
+                for name in ("QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl")
+            },
+        }  # fmt: skip
+        with uproot.recreate(path) as file:
+            file.mktree("tree", {name: ak.type(ak.Array(c)).content for name, c in columns.items()})
+            file["tree"].extend(columns)
+        return path
+
+    return write
+
+
+class FileServer:
+    """Serves one folder. The first folder of a URL says how: good, cut, flaky, silent, ..."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.requests: collections.Counter[str] = collections.Counter()
+        self.silence = 3.0
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                server.answer(self)
+
+            do_HEAD = do_GET
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def url(self, manner: str, name: str) -> str:
+        return f"http://127.0.0.1:{self.http.server_address[1]}/{manner}/{name}"
+
+    def answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
+        _, manner, name = request.path.split("/", 2)
+        self.requests[manner] += 1
+        file = self.folder / name
+        if manner.isdigit():
+            return request.send_error(int(manner))
+        if not file.exists():
+            return request.send_error(404)
+        if manner == "silent":
+            time.sleep(self.silence)
+            request.close_connection = True
+            return None
+        content = file.read_bytes()
+        start, stop = 0, len(content)
+        asked = re.match(r"bytes=(\d+)-(\d*)", request.headers.get("Range") or "")
+        partial = bool(asked) and manner != "whole"
+        if asked and partial:
+            start = int(asked[1])
+            stop = min(int(asked[2]) + 1 if asked[2] else stop, len(content))
+        body = content[start:stop]
+        request.send_response(206 if partial else 200)
+        request.send_header("Content-Length", str(len(body)))
+        if partial:
+            request.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(content)}")
+        request.end_headers()
+        broken = manner == "cut" or (manner == "flaky" and self.requests[manner] in (1, 4))
+        if request.command == "HEAD":
+            return None
+        request.wfile.write(body[: len(body) // 2] if broken else body)
+        if broken:
+            request.close_connection = True
+        return None
+
+    def close(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+
+
+@pytest.fixture
+def file_server(tmp_path: Path) -> Iterator[FileServer]:
+    """Web server of `tmp_path` on this machine."""
+    server = FileServer(tmp_path)
+    yield server
+    server.close()

@@ -1,0 +1,71 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fullchain.tagging.reweighting import training_weights
+
+RNG = np.random.default_rng(0)
+ROWS = 6000
+IS_SIGNAL = np.arange(ROWS) < 2000
+PT = np.where(IS_SIGNAL, RNG.uniform(500, 700, ROWS), 500 + RNG.exponential(50, ROWS) % 200)
+ETA = RNG.normal(0, 1, ROWS)
+WEIGHT = RNG.uniform(0.5, 2.0, ROWS)
+
+
+def weights(reference: Any, **changes: Any) -> np.ndarray:
+    options: dict[str, Any] = {"bins": 10, "largest": 1e6} | changes
+    columns = options.pop("columns", {"pt": PT})
+    return training_weights(columns, IS_SIGNAL, WEIGHT, reference=reference, **options)
+
+
+def spectra(weight: np.ndarray) -> list[np.ndarray]:
+    edges = np.linspace(PT.min(), PT.max(), 11)
+    counts = [
+        np.histogram(PT[chosen], edges, weights=weight[chosen])[0]
+        for chosen in (IS_SIGNAL, ~IS_SIGNAL)
+    ]
+    return [count / count.sum() for count in counts]
+
+
+@pytest.mark.parametrize("reference", ["none", "flat", "signal", "background"])
+def test_classes_are_balanced_and_the_mean_is_one(reference: Any) -> None:
+    found = weights(reference)
+    assert found.mean() == pytest.approx(1.0)
+    assert found[IS_SIGNAL].sum() == pytest.approx(found[~IS_SIGNAL].sum())
+
+
+def test_both_classes_get_the_reference_spectrum() -> None:
+    unchanged = spectra(weights("none"))
+    for reference, goal in (
+        ("flat", np.full(10, 0.1)),
+        ("signal", unchanged[0]),
+        ("background", unchanged[1]),
+    ):
+        for spectrum in spectra(weights(reference)):
+            np.testing.assert_allclose(spectrum, goal, atol=1e-9)
+    assert np.abs(unchanged[0] - unchanged[1]).max() > 0.1
+
+
+def test_two_variables_at_once() -> None:
+    found = weights("signal", columns={"pt": PT, "eta": ETA}, bins=4)
+    edges = [np.linspace(values.min(), values.max(), 5) for values in (PT, ETA)]
+    signal, background = (
+        np.histogram2d(PT[chosen], ETA[chosen], edges, weights=found[chosen])[0]
+        for chosen in (IS_SIGNAL, ~IS_SIGNAL)
+    )
+    filled = np.histogram2d(PT[~IS_SIGNAL], ETA[~IS_SIGNAL], edges)[0] > 0
+    ratio = background[filled] / signal[filled].clip(1e-9)
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-6)
+
+
+def test_no_jet_gets_more_than_the_largest_factor() -> None:
+    found = weights("flat", largest=2.0)
+    factor = found[~IS_SIGNAL] / WEIGHT[~IS_SIGNAL]
+    assert factor.max() <= 2.0 * np.median(factor) * 1.2
+
+
+def test_weights_that_cancel_are_named() -> None:
+    weight = np.where(np.arange(ROWS) % 2, 1.0, -1.0)
+    with pytest.raises(ValueError, match="do not sum to a positive number"):
+        training_weights({"pt": PT}, IS_SIGNAL, weight, reference="none", bins=5, largest=10)

@@ -1,0 +1,412 @@
+"""The steps on small files: what they write, what they refuse, and that a kill costs nothing."""
+
+import copy
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pyarrow.parquet
+import pytest
+import torch
+
+from fullchain.errors import InputError
+from fullchain.learning.split import fold
+from fullchain.metrics import read_metrics
+from fullchain.step import Given
+from fullchain.tagging import evaluate, plot, predict, tabulate, train
+from fullchain.tagging.jets_reading import IDENTITY, read
+from fullchain.tagging.tagger import load, scores
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trained:
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model.pt"
+
+    @property
+    def onnx(self) -> Path:
+        return self.folder / "model.onnx"
+
+    @property
+    def history(self) -> Path:
+        return self.folder / "history.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+
+def run_training(
+    folder: Path, signal_jets: list[Path], background_jets: list[Path], values: Values
+) -> Trained:
+    result = Trained(folder)
+    train.main(
+        signal=signal_jets,
+        background=background_jets,
+        tagger="pfn",
+        model=result.model,
+        onnx=result.onnx,
+        history=result.history,
+        settings=Given(values),
+    )
+    return result
+
+
+@pytest.fixture(scope="module")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory,
+    signal_jets: list[Path],
+    background_jets: list[Path],
+    values: Values,
+) -> Trained:
+    return run_training(tmp_path_factory.mktemp("pfn"), signal_jets, background_jets, values)
+
+
+@pytest.fixture(scope="module")
+def scored(
+    trained: Trained, signal_jets: list[Path], background_jets: list[Path], values: Values
+) -> dict[str, Path]:
+    found = {}
+    for name, jets in (("tt", signal_jets), ("qcd", background_jets)):
+        found[name] = trained.folder / "scores" / f"{name}.parquet"
+        predict.main(jets=jets, model=trained.model, scores=found[name], settings=Given(values))
+    return found
+
+
+@pytest.fixture(scope="module")
+def performance(
+    trained: Trained,
+    scored: dict[str, Path],
+    signal_jets: list[Path],
+    background_jets: list[Path],
+    values: Values,
+) -> Path:
+    path = trained.folder / "performance.json"
+    evaluate.main(
+        signal_jets=signal_jets,
+        signal_scores=[scored["tt"]],
+        background_jets=background_jets,
+        background_scores=[scored["qcd"]],
+        tagger="pfn",
+        performance=path,
+        settings=Given(values),
+    )
+    return path
+
+
+def test_training_learns_three_prongs(performance: Path) -> None:
+    measured = json.loads(performance.read_text())
+    assert measured["auc"]["value"] > 0.95
+    assert measured["accuracy"]["value"] > 0.85
+    assert 0.85 < measured["baseline"]["auc"]["value"] < 0.999
+    history = json.loads((performance.parent / "history.json").read_text())
+    losses = [terms["loss"] for terms in history["train"]]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_performance_is_of_the_test_part_inside_the_window(
+    performance: Path, signal_jets: list[Path], values: Values
+) -> None:
+    table = pyarrow.concat_tables([pyarrow.parquet.read_table(path) for path in signal_jets])
+    columns = {name: table.column(name).to_numpy() for name in ("event", "pt", "eta")}
+    ones = np.ones(len(table), dtype=int)
+    inside = (columns["pt"] >= 500) & (columns["pt"] < 700) & (np.abs(columns["eta"]) < 2)
+    test = fold(ones, ones, columns["event"], values["seed"]) >= 0.65
+    measured = json.loads(performance.read_text())
+    assert measured["jets"]["signal"] == (inside & test).sum()
+
+
+def test_performance_may_have_a_window_of_its_own(
+    performance: Path,
+    scored: dict[str, Path],
+    signal_jets: list[Path],
+    background_jets: list[Path],
+    values: Values,
+    tmp_path: Path,
+) -> None:
+    changed = copy.deepcopy(values)
+    window = {"pt_min": 550.0, "pt_max": 650.0, "abs_eta_max": 2.0}
+    changed["tagging"]["evaluation"]["selection"] = window
+    evaluate.main(
+        signal_jets=signal_jets,
+        signal_scores=[scored["tt"]],
+        background_jets=background_jets,
+        background_scores=[scored["qcd"]],
+        tagger="pfn",
+        performance=tmp_path / "narrow.json",
+        settings=Given(changed),
+    )
+    narrow = json.loads((tmp_path / "narrow.json").read_text())
+    wide = json.loads(performance.read_text())
+    assert narrow["selection"] == window
+    # The toy spectrum is flat: half of the window holds half of the jets.
+    assert narrow["jets"]["background"] == pytest.approx(wide["jets"]["background"] / 2, rel=0.3)
+
+
+def test_scores_are_row_by_row_those_of_the_jets(
+    scored: dict[str, Path], trained: Trained, background_jets: list[Path], values: Values
+) -> None:
+    jets = pyarrow.parquet.read_table(background_jets[0])
+    table = pyarrow.parquet.read_table(scored["qcd"])
+    for name in IDENTITY:
+        assert table.column(name).to_pylist() == jets.column(name).to_pylist()
+    tagger, chosen = load(trained.model)
+    everything = read(
+        background_jets, [], chosen.n_constituents, lambda s: np.ones(len(s["pt"]), dtype=bool)
+    )
+    expected = scores(
+        tagger, everything.constituents, everything.jet_momentum(), torch.device("cpu")
+    )
+    np.testing.assert_allclose(table.column("score").to_numpy(), expected, atol=1e-6)
+    split = table.column("split").to_numpy()
+    assert set(split) == {"train", "validation", "test"}
+    # Both variations of an event stand in the same part.
+    assert (split[0::2] == split[1::2]).all()
+    field = table.schema.field("score")
+    assert field.metadata[b"unit"] == b"" and b"signal" in field.metadata[b"description"]
+
+
+def test_shifted_jets_get_other_scores(scored: dict[str, Path]) -> None:
+    values = pyarrow.parquet.read_table(scored["qcd"]).column("score").to_numpy()
+    assert (values[0::2] != values[1::2]).mean() > 0.9
+
+
+def test_onnx_gives_the_scores_of_torch_from_raw_momenta(
+    trained: Trained, background_jets: list[Path]
+) -> None:
+    tagger, chosen = load(trained.model)
+    jets = read(
+        background_jets, [], chosen.n_constituents, lambda s: np.ones(len(s["pt"]), dtype=bool)
+    )
+    session = onnxruntime.InferenceSession(trained.onnx)
+    for number in (1, 7, len(jets)):
+        momenta, jet = jets.constituents[:number], jets.jet_momentum()[:number]
+        (found,) = session.run(["score"], {"constituents": momenta, "jet": jet})
+        expected = scores(tagger, momenta, jet, torch.device("cpu"))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["settings"])["n_constituents"] == chosen.n_constituents
+
+
+def test_model_carries_its_standardisation(
+    tmp_path: Path, signal_jets: list[Path], background_jets: list[Path], values: Values
+) -> None:
+    changed = copy.deepcopy(values)
+    changed["tagging"]["taggers"]["pfn"]["standardisation"] = "measured"
+    changed["tagging"]["training"]["epochs"] = 1
+    result = run_training(tmp_path, signal_jets, background_jets, changed)
+    state = torch.load(result.model)["state"]
+    assert len(state["standardise.subtract"]) == 7
+    # ln pT of a particle with about 20 GeV, and not the published 1.7.
+    assert 2.0 < state["standardise.subtract"][0] < 3.5
+    tagger, _ = load(result.model)
+    assert torch.equal(tagger.standardise.subtract, state["standardise.subtract"])
+
+
+def test_onnx_names_no_local_folder(trained: Trained) -> None:
+    content = trained.onnx.read_bytes()
+    assert str(Path(train.__file__).parents[2]).encode() not in content
+    assert b"site-packages" not in content
+
+
+def test_two_trainings_are_identical(
+    trained: Trained,
+    tmp_path: Path,
+    signal_jets: list[Path],
+    background_jets: list[Path],
+    values: Values,
+) -> None:
+    torch.rand(17)
+    again = run_training(tmp_path, signal_jets, background_jets, values)
+    first, second = (torch.load(path)["state"] for path in (trained.model, again.model))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert trained.history.read_bytes() == again.history.read_bytes()
+    assert trained.onnx.read_bytes() == again.onnx.read_bytes()
+    assert not again.checkpoint.exists()
+
+
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from fullchain.learning import checkpoint
+from fullchain.step import Given
+from fullchain.tagging import train
+
+arguments = json.loads(sys.stdin.read())
+save, saved = checkpoint.save, []
+
+def save_and_die(*state):
+    save(*state)
+    saved.append(1)
+    if len(saved) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+checkpoint.save = save_and_die
+folder = Path(arguments["folder"])
+train.main(
+    signal=[Path(path) for path in arguments["signal"]],
+    background=[Path(path) for path in arguments["background"]],
+    tagger="pfn",
+    model=folder / "model.pt",
+    onnx=folder / "model.onnx",
+    history=folder / "history.json",
+    settings=Given(arguments["values"]),
+)
+"""
+
+
+def test_a_killed_step_resumes_to_the_same_bits(
+    trained: Trained,
+    tmp_path: Path,
+    signal_jets: list[Path],
+    background_jets: list[Path],
+    values: Values,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    arguments = {
+        "folder": str(tmp_path),
+        "signal": [str(path) for path in signal_jets],
+        "background": [str(path) for path in background_jets],
+        "values": values,
+    }
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED], input=json.dumps(arguments), capture_output=True, text=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert os.listdir(tmp_path) == ["checkpoint.pt"]
+    assert len(torch.load(tmp_path / "checkpoint.pt")["state"]["history"]["train"]) == 3
+    resumed = run_training(tmp_path, signal_jets, background_jets, values)
+    assert "going on after epoch 3" in capfd.readouterr().err
+    first, second = (torch.load(path)["state"] for path in (trained.model, resumed.model))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert trained.history.read_bytes() == resumed.history.read_bytes()
+    assert not resumed.checkpoint.exists()
+
+
+def test_metrics_have_uncertainties_and_published_values(performance: Path, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    tabulate.main(performance=[performance], metrics=path, settings=Given({}))
+    stage, metrics = read_metrics(path)
+    found = {metric.name: metric for metric in metrics}
+    assert stage == "tagging"
+    assert found["pfn.auc"].published == 0.9819 and found["pfn.auc"].note
+    assert found["pfn.rejection_50"].published == 247.0
+    assert found["pfn.rejection_30"].published_uncertainty == 17.0
+    assert found["pfn.auc"].uncertainty > 0
+    assert found["baseline_tau32.auc"].published is None
+    for name in ("accuracy", "rejection_30", "rejection_50", "auc"):
+        assert f"baseline_tau32.{name}" in found
+
+
+def test_figures_are_drawn_and_repeat(performance: Path, trained: Trained, tmp_path: Path) -> None:
+    drawn = []
+    for name in ("one", "two"):
+        index = tmp_path / name / "index.json"
+        plot.main(
+            performance=[performance], history=[trained.history], index=index, settings=Given({})
+        )
+        names = [entry["name"] for entry in json.loads(index.read_text())]
+        assert names == ["roc", "rejection", "calibration", "score_pfn", "history_pfn"]
+        drawn.append([(index.parent / f"{figure}.pdf").read_bytes() for figure in names])
+        assert all((index.parent / f"{figure}.png").stat().st_size > 5000 for figure in names)
+    assert drawn[0] == drawn[1]
+
+
+def test_no_signal_in_the_window_is_named(
+    tmp_path: Path, signal_jets: list[Path], background_jets: list[Path], values: Values
+) -> None:
+    changed = copy.deepcopy(values)
+    changed["tagging"]["selection"] |= {"pt_min": 1000, "pt_max": 1200}
+    message = r"no signal jets in samples tt: labels top, fully contained wanted; with pT 1000-1200"
+    with pytest.raises(InputError, match=message):
+        run_training(tmp_path, signal_jets, background_jets, changed)
+
+
+def test_a_sample_without_the_label_is_named(
+    tmp_path: Path, background_jets: list[Path], values: Values
+) -> None:
+    with pytest.raises(InputError, match=r"no signal jets in samples tt.* there are: \d+ gluon"):
+        run_training(tmp_path, background_jets, background_jets, values)
+
+
+def test_too_few_jets_for_a_part_are_named(
+    tmp_path: Path,
+    toy: Callable[..., Any],
+    write_jets: Callable[..., Path],
+    background_jets: list[Path],
+    values: Values,
+) -> None:
+    one = write_jets(toy(5, 1, signal=True, pt=(550, 650)).slice(0, 1), "one")
+    with pytest.raises(InputError, match=r"part has \d signal and \d+ background jets"):
+        run_training(tmp_path, [one], background_jets, values)
+
+
+def test_scores_of_other_jets_are_refused(
+    scored: dict[str, Path],
+    signal_jets: list[Path],
+    background_jets: list[Path],
+    values: Values,
+    tmp_path: Path,
+) -> None:
+    def run(jets: list[Path], files: list[Path]) -> None:
+        evaluate.main(
+            signal_jets=jets,
+            signal_scores=files,
+            background_jets=background_jets,
+            background_scores=[scored["qcd"]],
+            tagger="pfn",
+            performance=tmp_path / "performance.json",
+            settings=Given(values),
+        )
+
+    with pytest.raises(InputError, match="the scores are of other jets"):
+        run(signal_jets[::-1], [scored["tt"]])
+    with pytest.raises(InputError, match="more jets than scores"):
+        run([*signal_jets, *signal_jets], [scored["tt"]])
+    with pytest.raises(InputError, match="600 scores for 300 jets"):
+        run(signal_jets[:1], [scored["tt"]])
+    with pytest.raises(InputError, match="not a file of scores"):
+        broken = tmp_path / "broken.parquet"
+        broken.write_bytes(b"PAR1")
+        run(signal_jets, [broken])
+    assert not (tmp_path / "performance.json").exists()
+
+
+def test_a_sample_without_jets_gets_an_empty_file(
+    trained: Trained,
+    toy: Callable[..., Any],
+    write_jets: Callable[..., Path],
+    values: Values,
+    tmp_path: Path,
+) -> None:
+    empty = write_jets(toy(1, 3, signal=False).slice(0, 0), "nothing")
+    path = tmp_path / "empty.parquet"
+    predict.main(jets=[empty], model=trained.model, scores=path, settings=Given(values))
+    table = pyarrow.parquet.read_table(path)
+    assert len(table) == 0 and "score" in table.column_names
+
+
+def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    with pytest.raises(InputError, match="no such model"):
+        load(path)
+    for content in (b"", b"text", b"PK\x03\x04 truncated"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"model\.pt: not a tagger"):
+            load(path)
+    torch.save({"format": 99}, path)
+    with pytest.raises(InputError, match="written in format 99"):
+        load(path)

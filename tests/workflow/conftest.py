@@ -1,0 +1,93 @@
+"""A folder of its own for each workflow that a test runs."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+LINKED = ("Snakefile", "rules", "config", "workflow")
+
+
+@dataclass
+class Flow:
+    """A working folder in which the project's workflow runs."""
+
+    folder: Path
+
+    def environment(self) -> dict[str, str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, "COLUMNS": "200"}
+
+    def start(self, *arguments: str, largest_file: int | None = None) -> subprocess.Popen[str]:
+        """Start Snakemake in a process group of its own.
+
+        With `largest_file` no process can write a file of more bytes: as on a full disk, the
+        write fails in the middle.
+        """
+
+        def limit() -> None:
+            if largest_file:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
+        command = ["snakemake", "--cores", "2", "--configfile", "config/test.yaml", *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=limit,
+        )
+
+    def run(self, *arguments: str, succeeds: bool = True) -> str:
+        """Run Snakemake to its end; give what it printed."""
+        process = self.start(*arguments)
+        output = process.communicate()[0]
+        assert (process.returncode == 0) is succeeds, output + self.logs()
+        return output
+
+    def why(self, *arguments: str) -> str:
+        command = ["fullchain", "why", *(arguments or ("--configfile", "config/test.yaml"))]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment(), capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def result(self, path: str) -> Path:
+        return self.folder / "results" / "test" / path
+
+    def json(self, path: str) -> dict:
+        return json.loads(self.result(path).read_text())
+
+    def logs(self) -> str:
+        """The end of every log, for the message of a failed assertion."""
+        logs = self.folder.glob("results/*/logs/**/*.log")
+        return "".join(f"\n== {log.name}\n{log.read_text()[-1500:]}" for log in sorted(logs))
+
+
+@pytest.fixture(scope="session")
+def new_flow(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Flow]:
+    def make(name: str) -> Flow:
+        folder = tmp_path_factory.mktemp(name)
+        for entry in LINKED:
+            (folder / entry).symlink_to(project / entry)
+        return Flow(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(new_flow: Callable[[str], Flow]) -> Iterator[Flow]:
+    """The test configuration, run once from nothing to the report."""
+    flow = new_flow("finished")
+    flow.run()
+    yield flow

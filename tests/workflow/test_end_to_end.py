@@ -1,0 +1,166 @@
+"""The test configuration from nothing to the report, and what happens after it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+
+def test_the_report_is_there(finished) -> None:
+    page = finished.result("paper/index.html").read_text()
+    assert "<html" in page
+    metrics = finished.json("paper/metrics.json")
+    stages = {stage["stage"] for stage in metrics["stages"]}
+    assert {"ntuples", "jets", "tagging", "inference"} <= stages
+
+
+def test_every_step_left_its_provenance(finished) -> None:
+    from fullchain.cli import steps
+
+    recorded = {
+        json.loads(path.read_text())["step"]
+        for path in finished.folder.glob("results/test/**/*.provenance.json")
+    }
+    in_use = {f"{stage}.{step}" for stage, modules in steps().items() for step in modules}
+    assert recorded >= in_use - {"ntuples.ingest"}
+
+
+def test_nothing_unfinished_is_left(finished) -> None:
+    assert not list(finished.folder.glob("results/**/.unfinished.*"))
+
+
+def test_a_second_run_does_nothing(finished) -> None:
+    assert "Nothing to be done" in finished.run("--dry-run", "--logger")
+    assert "Nothing would rerun" in finished.why()
+
+
+def overlay(finished, values: dict) -> tuple[str, ...]:
+    path = finished.folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return ("--configfile", "config/test.yaml", "mine.yaml")
+
+
+def test_a_setting_reruns_only_what_depends_on_it(finished) -> None:
+    told = finished.why(*overlay(finished, {"inference": {"luminosity": {"value": 2.5}}}))
+    assert "setting inference.luminosity.value: " in told
+    assert "ntuples_" not in told
+    assert "tagging_" not in told
+    assert "paper_report" in told
+
+
+def test_more_events_make_more_parts_and_leave_the_others_alone(finished) -> None:
+    samples = yaml.safe_load((finished.folder / "config/test.yaml").read_text())["ntuples"][
+        "samples"
+    ]
+    events = samples["qcd"]["events"] + samples["qcd"]["events_per_job"]
+    told = finished.why(*overlay(finished, {"ntuples": {"samples": {"qcd": {"events": events}}}}))
+    assert "ntuples_generate (sample=qcd, part=0002)\n    missing: " in told
+    assert told.count("ntuples_generate") == 1
+    assert "ntuples_initialise" not in told
+
+
+def test_a_training_setting_does_not_touch_the_ntuples(finished) -> None:
+    told = finished.why(*overlay(finished, {"tagging": {"training": {"patience": 77}}}))
+    assert told.startswith("tagging_train (tagger=pfn)\n    setting tagging.training.patience")
+    assert "ntuples_" not in told
+    assert "jets_" not in told
+
+
+def test_a_wrong_setting_stops_before_any_rule(finished) -> None:
+    (finished.folder / "mine.yaml").write_text("tagging: {training: {epoch: 3}}\n")
+    output = finished.run(
+        "--configfile", "config/test.yaml", "mine.yaml", "--dry-run", succeeds=False
+    )
+    assert "tagging.training.epoch: unknown key; did you mean 'epochs'?" in output
+
+
+def test_snakemake_report(finished) -> None:
+    finished.run("--report", "report.html")
+    assert (finished.folder / "report.html").stat().st_size > 100_000
+
+
+def test_figures_are_redrawn_without_retraining(finished, new_flow) -> None:
+    """What `make paper` does: forget the figures' rules, keep everything that took long."""
+    before = finished.result("tagging/pfn/model.pt").stat().st_mtime_ns
+    figure = next(finished.result("tagging/figures").glob("*.pdf"))
+    drawn = figure.stat().st_mtime_ns
+    content = figure.read_bytes()
+    finished.run("--rerun-triggers", "mtime", "--forcerun", "tagging_plot", "--", "all")
+    assert finished.result("tagging/pfn/model.pt").stat().st_mtime_ns == before
+    assert figure.stat().st_mtime_ns > drawn
+    assert figure.read_bytes() == content
+
+
+def wait_for(
+    condition: Callable[[], bool], process: subprocess.Popen, seconds: float = 300
+) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def steps_running(step: str, folder: Path) -> list[int]:
+    """Process numbers of a step that runs in a folder (children of Snakemake's shells)."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().decode().split("\0")
+            here = os.readlink(entry / "cwd") == str(folder)
+        except (OSError, UnicodeDecodeError):
+            continue
+        if here and "fullchain" in " ".join(words[:2]) and words[2:4] == step.split("."):
+            found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to find running steps")
+def test_kills_and_interrupts_lose_nothing(finished, new_flow) -> None:
+    """A full disk, SIGKILL in generation and training, Ctrl-C in the jets; then the same command.
+
+    The numbers at the end equal those of the undisturbed run: this is the second fresh run, too.
+    """
+    flow = new_flow("disturbed")
+
+    def kill(step: str) -> None:
+        process = flow.start()
+        wait_for(lambda: bool(steps_running(step, flow.folder)), process)
+        time.sleep(1.5)
+        for pid in steps_running(step, flow.folder):
+            os.kill(pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode != 0
+
+    process = flow.start("results/test/ntuples/wjet/0000.root", largest_file=300_000)
+    output = process.communicate()[0]
+    assert process.returncode != 0
+    assert "File too large" in output + flow.logs()
+    assert not flow.result("ntuples/wjet/0000.root").exists()
+    assert not list(flow.folder.glob("results/**/.unfinished.*"))
+
+    kill("ntuples.generate")
+
+    process = flow.start()
+    wait_for(lambda: bool(steps_running("jets.cluster", flow.folder)), process)
+    time.sleep(1)
+    os.killpg(process.pid, signal.SIGINT)
+    output = process.communicate()[0]
+    assert process.returncode != 0, output
+
+    kill("tagging.train")
+    assert not flow.result("tagging/pfn/model.pt").exists()
+
+    flow.run()
+    for path in ("paper/metrics.json", "inference/fit.json", "tagging/pfn/history.json"):
+        assert flow.result(path).read_bytes() == finished.result(path).read_bytes(), path
+    shutil.rmtree(flow.folder / "results")
