@@ -27,7 +27,7 @@ why: env  ## what would rerun, and for which reason
 
 paper: env  ## redraw all figures, tables and the report from saved numbers, without retraining
 	@$(SNAKEMAKE) $(OVERLAY) --rerun-triggers mtime --forcerun \
-	  $$(grep -hoE '^rule [a-z_]+_plot' rules/*.smk | cut -d' ' -f2) paper_collect paper_report -- all
+	  $$($(SNAKEMAKE) $(OVERLAY) --list-rules 2>/dev/null | grep _plot) paper_collect paper_report -- all
 
 test: lint unit workflow-test docs  ## everything that has to be green
 

@@ -16,7 +16,7 @@ LOCK = PROJECT / "envs" / "requirements.lock"
 PYTHON = (3, 11)
 PYTORCH_INDEX = "https://download.pytorch.org/whl"
 PROGRAMS = {
-    "git": "provenance names the commit",
+    "git": "the provenance of every result names the commit",
     "make": "the two commands of the README",
     "g++": "hls4ml compiles its emulation",
 }
@@ -76,15 +76,19 @@ def install_torch(pip: list[str], version: str, build: str) -> None:
         subprocess.run([*plain, "--extra-index-url", f"{PYTORCH_INDEX}/{build}"], check=True)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Check the prerequisites, then install what the lock names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("environment", type=Path, help="folder of the virtual environment")
-    parser.add_argument("--torch", default="cpu", help="build of torch: cpu, or cu130 and the like")
-    chosen = parser.parse_args()
+    parser.add_argument(
+        "--torch", help="build of torch: cpu, cu130, ...; what is installed, or cpu, when left out"
+    )
+    chosen = parser.parse_args(arguments)
     stamp = chosen.environment / "fullchain.stamp"
-    wanted = fingerprint(chosen.torch)
-    if stamp.is_file() and stamp.read_text() == wanted:
+    installed = stamp.read_text().split() if stamp.is_file() else []
+    build = chosen.torch or (installed[1] if len(installed) == 2 else "cpu")
+    wanted = [fingerprint(build), build]
+    if installed == wanted:
         return
     if missing := missing_prerequisites():
         sys.exit("fullchain needs, and did not find:\n" + "\n".join(f"  - {m}" for m in missing))
@@ -93,14 +97,14 @@ def main() -> None:
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(chosen.environment)], check=True)
     python = str(chosen.environment / "bin" / "python")
     pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-deps"]
-    install_torch(pip, torch_pin(), chosen.torch)
+    install_torch(pip, torch_pin(), build)
     rest = [line for line in LOCK.read_text().splitlines() if not line.startswith("torch==")]
     others = chosen.environment / "requirements.txt"
     others.write_text("\n".join(rest) + "\n")
     subprocess.run([*pip, "-r", str(others)], check=True)
     subprocess.run([*pip, "--no-build-isolation", "--editable", str(PROJECT)], check=True)
     subprocess.run([python, "-m", "pip", "check"], check=True)
-    stamp.write_text(wanted)
+    stamp.write_text(" ".join(wanted))
 
 
 if __name__ == "__main__":

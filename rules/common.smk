@@ -1,12 +1,12 @@
 # What every rule uses: the checked configuration, the identity of code and settings, and paths.
-import sys
 from pathlib import Path
 
-from fullchain.dag import closure, parts as dag_parts
+from fullchain.dag import closure, locks, parts as dag_parts
 from fullchain.errors import InputError
 from fullchain.ntuples.sources import part_names
 from fullchain.settings import merge, read_yaml, validate
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import ExecMode
 
 # A name of its own, because `report` at the start of a line is a keyword here.
 in_report = report
@@ -32,6 +32,9 @@ def checked_configuration():
 
 
 CONFIG = checked_configuration()
+# Held open until Snakemake ends; the Snakemake inside a job on a cluster takes none.
+if workflow.exec_mode == ExecMode.DEFAULT:
+    LOCK = locks.take(Path(".snakemake"))
 VALUES = CONFIG.model_dump(mode="json")
 RESULTS = f"results/{CONFIG.run}"
 
@@ -52,8 +55,8 @@ def settings(*paths):
     return dag_parts.text(VALUES, *paths)
 
 
-def generation_settings(sample, part, *paths):
-    """The settings of one part of a generated sample.
+def generation_settings(sample, part, *paths, without=()):
+    """The settings of one part of a generated sample, but for the keys that do not matter to it.
 
     Of the number of events only what this part needs is passed: with more events a sample gets
     more parts, and the ones that are there stay as they are.
@@ -62,8 +65,9 @@ def generation_settings(sample, part, *paths):
     chosen = dag_parts.part(VALUES, "seed", path, *paths)
     values = chosen["ntuples"]["samples"][sample]
     enough = (int(part) + 1) * values["events_per_job"]
-    chosen["ntuples"]["samples"][sample] = values | {
-        "events": min(values["events"], enough)
+    values = values | {"events": min(values["events"], enough)}
+    chosen["ntuples"]["samples"][sample] = {
+        key: value for key, value in values.items() if key not in without
     }
     return dag_parts.text(chosen, *chosen)
 

@@ -27,15 +27,20 @@ rule jets_cluster:
     benchmark:
         bench_of("jets_cluster", "{sample}_{part}")
     threads: 1 if CONFIG.jets.reading.executor == "iterative" else CONFIG.jets.reading.workers
+    # How events are read stands among the resources: it changes no result, so a change of it must
+    # not make the jets run again.
     resources:
         mem_mb=3000,
         runtime=120,
         gpu=0,
+        executor=CONFIG.jets.reading.executor,
+        workers=CONFIG.jets.reading.workers,
+        dask_scheduler=CONFIG.jets.reading.dask_scheduler or "local",
+        events_per_chunk=CONFIG.jets.reading.events_per_chunk,
     params:
         code=code("jets.cluster"),
         settings=settings(
             "seed",
-            "jets.reading",
             "jets.clustering",
             "jets.selection",
             "jets.substructure",
@@ -46,7 +51,10 @@ rule jets_cluster:
         "Jets: clustering {wildcards.sample}, part {wildcards.part}, with all shifts"
     shell:
         "fullchain jets cluster --manifest {input.manifest} --jets {output.jets}"
-        " --summary {output.summary} --settings {params.settings:q} > {log} 2>&1"
+        " --summary {output.summary} --executor {resources.executor}"
+        " --workers {resources.workers} --dask-scheduler {resources.dask_scheduler:q}"
+        " --events-per-chunk {resources.events_per_chunk}"
+        " --settings {params.settings:q} > {log} 2>&1"
 
 
 rule jets_histograms:

@@ -39,7 +39,11 @@ rule ntuples_initialise:
     params:
         code=code("ntuples.initialise"),
         settings=lambda w: generation_settings(
-            w.sample, "0000", "ntuples.beams", "ntuples.cross_section_events"
+            w.sample,
+            "0000",
+            "ntuples.beams",
+            "ntuples.cross_section_events",
+            without=("pileup", "pileup_profile", "shower_weights"),
         ),
     message:
         "Ntuples: initialising Pythia for {wildcards.sample}"

@@ -30,7 +30,13 @@ TAGGING_FIGURES = [
     *(f"score_{name}" for name in CONFIG.tagging.taggers),
     *(f"history_{name}" for name in CONFIG.tagging.taggers),
 ]
-TAGGING_GPU = int(CONFIG.tagging.training.device == "cuda")
+TAGGING_GPU = int(CONFIG.tagging.training.device != "cpu")
+
+
+def training_memory(wildcards, input):
+    """Memory of a training in MB: libraries, and the jets as padded arrays, twice while they are read."""
+    particles = CONFIG.tagging.taggers[wildcards.tagger].n_constituents
+    return int(2000 + 2 * input.size_mb * max(1, particles / 64))
 
 
 rule tagging_train:
@@ -47,7 +53,7 @@ rule tagging_train:
         bench_of("tagging_train", "{tagger}")
     threads: CONFIG.tagging.training.threads
     resources:
-        mem_mb=4000,
+        mem_mb=training_memory,
         runtime=720,
         gpu=TAGGING_GPU,
     params:
@@ -62,9 +68,9 @@ rule tagging_train:
     message:
         "training the tagger {wildcards.tagger}"
     shell:
-        "fullchain tagging train --signal {input.signal} --background {input.background}"
-        " --tagger {wildcards.tagger} --model {output.model} --onnx {output.onnx}"
-        " --history {output.history} --settings {params.settings:q} > {log} 2>&1"
+        "fullchain tagging train --signal {input.signal:q} --background {input.background:q}"
+        " --tagger {wildcards.tagger} --model {output.model:q} --onnx {output.onnx:q}"
+        " --history {output.history:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule tagging_predict:
@@ -93,8 +99,8 @@ rule tagging_predict:
     message:
         "scores of {wildcards.tagger} for {wildcards.sample}"
     shell:
-        "fullchain tagging predict --jets {input.jets} --model {input.model}"
-        " --scores {output.scores} --settings {params.settings:q} > {log} 2>&1"
+        "fullchain tagging predict --jets {input.jets:q} --model {input.model:q}"
+        " --scores {output.scores:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule tagging_evaluate:
@@ -125,10 +131,10 @@ rule tagging_evaluate:
     message:
         "performance of the tagger {wildcards.tagger}"
     shell:
-        "fullchain tagging evaluate --signal-jets {input.signal_jets}"
-        " --signal-scores {input.signal_scores} --background-jets {input.background_jets}"
-        " --background-scores {input.background_scores} --tagger {wildcards.tagger}"
-        " --performance {output.performance} --settings {params.settings:q} > {log} 2>&1"
+        "fullchain tagging evaluate --signal-jets {input.signal_jets:q}"
+        " --signal-scores {input.signal_scores:q} --background-jets {input.background_jets:q}"
+        " --background-scores {input.background_scores:q} --tagger {wildcards.tagger}"
+        " --performance {output.performance:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule tagging_tabulate:
@@ -151,8 +157,8 @@ rule tagging_tabulate:
     message:
         "numbers of all taggers"
     shell:
-        "fullchain tagging tabulate --performance {input.performance}"
-        " --metrics {output.metrics} --settings {params.settings:q} > {log} 2>&1"
+        "fullchain tagging tabulate --performance {input.performance:q}"
+        " --metrics {output.metrics:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule tagging_plot:
@@ -178,5 +184,5 @@ rule tagging_plot:
     message:
         "figures of the taggers"
     shell:
-        "fullchain tagging plot --performance {input.performance} --history {input.history}"
-        " --index {output.index} --settings {params.settings:q} > {log} 2>&1"
+        "fullchain tagging plot --performance {input.performance:q} --history {input.history:q}"
+        " --index {output.index:q} --settings {params.settings:q} > {log:q} 2>&1"

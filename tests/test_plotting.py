@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from fullchain import plotting
+from fullchain import drawing, plotting
 
 EDGES = np.linspace(0.0, 300.0, 7)
 COUNTS = np.array([400.0, 250.0, 120.0, 80.0, 0.0, 3.0])
@@ -19,15 +19,15 @@ def everything():
     """A figure with every kind of mark."""
     fig, ax, ratio = plotting.ratio_figure()
     data = COUNTS + 7
-    total = plotting.stack(
+    total = drawing.stack(
         ax, [COUNTS, COUNTS / 2], EDGES, labels=["a", "b"], errors=np.sqrt(COUNTS)
     )
-    plotting.histogram(ax, COUNTS, EDGES, errors=np.sqrt(COUNTS), label="c")
-    plotting.points(ax, data, EDGES, errors=np.sqrt(data), label="data")
-    plotting.curve(ax, EDGES, EDGES, low=EDGES - 1, high=EDGES + 1, label="line")
-    plotting.ratio_points(ratio, data, np.sqrt(data), total, EDGES)
-    plotting.ratio_histogram(ratio, COUNTS, np.sqrt(COUNTS), total, EDGES)
-    plotting.ratio_band(ratio, total, np.sqrt(total), EDGES)
+    drawing.histogram(ax, COUNTS, EDGES, errors=np.sqrt(COUNTS), label="c")
+    drawing.points(ax, data, EDGES, errors=np.sqrt(data), label="data")
+    drawing.curve(ax, EDGES, EDGES, low=EDGES - 1, high=EDGES + 1, label="line")
+    drawing.ratio_points(ratio, data, np.sqrt(data), total, EDGES)
+    drawing.ratio_histogram(ratio, COUNTS, np.sqrt(COUNTS), total, EDGES)
+    drawing.ratio_band(ratio, total, np.sqrt(total), EDGES)
     plotting.finish(ax, xlabel=r"$m$ [GeV]", ylabel="jets", ratio=ratio, logy=True)
     return fig, ax, ratio
 
@@ -95,7 +95,7 @@ def test_a_name_cannot_stand_twice_and_captions_are_needed(tmp_path):
 
 def test_stack_draws_the_sum():
     _, ax = plotting.figure()
-    total = plotting.stack(ax, [COUNTS, 2 * COUNTS], EDGES, labels=["a", "b"])
+    total = drawing.stack(ax, [COUNTS, 2 * COUNTS], EDGES, labels=["a", "b"])
     np.testing.assert_allclose(total, 3 * COUNTS)
     upper = ax.patches[1].get_data()
     np.testing.assert_allclose(upper.values, 3 * COUNTS)
@@ -104,7 +104,7 @@ def test_stack_draws_the_sum():
 
 def test_empty_bins_of_the_reference_leave_no_ratio():
     _, ax = plotting.figure()
-    plotting.ratio_points(ax, COUNTS + 1, np.ones(6), COUNTS, EDGES)
+    drawing.ratio_points(ax, COUNTS + 1, np.ones(6), COUNTS, EDGES)
     y = ax.lines[0].get_ydata()
     assert np.isnan(y[4])
     np.testing.assert_allclose(y[[0, 5]], [401 / 400, 4 / 3])
@@ -112,7 +112,7 @@ def test_empty_bins_of_the_reference_leave_no_ratio():
 
 def test_bands_take_asymmetric_errors():
     _, ax = plotting.figure()
-    plotting.band(ax, COUNTS, np.array([COUNTS / 2, COUNTS]), EDGES)
+    drawing.band(ax, COUNTS, np.array([COUNTS / 2, COUNTS]), EDGES)
     heights = ax.collections[0].get_paths()[0].vertices[:, 1]
     assert heights.max() == 800.0
     assert 200.0 in heights
@@ -121,7 +121,7 @@ def test_bands_take_asymmetric_errors():
 def test_histograms_take_the_colours_of_the_cycle():
     _, ax = plotting.figure()
     for expected in plotting.COLOURS[:2]:
-        drawn = plotting.histogram(ax, COUNTS, EDGES)
+        drawn = drawing.histogram(ax, COUNTS, EDGES)
         assert matplotlib_hex(drawn) == expected
 
 
@@ -140,7 +140,7 @@ def test_samples_of_a_process_share_its_colour_and_say_their_variant():
 
 def test_the_legend_has_room():
     _, ax = plotting.figure()
-    plotting.histogram(ax, COUNTS, EDGES, label="a")
+    drawing.histogram(ax, COUNTS, EDGES, label="a")
     plotting.finish(ax, xlabel="m", ylabel="n")
     low, high = ax.get_ylim()
     assert low == 0.0

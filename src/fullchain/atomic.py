@@ -1,19 +1,40 @@
 """Files that are whole or absent."""
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+MARK = ".unfinished"
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _remove_leftovers(path: Path, host: str) -> None:
+    """Remove what killed processes of this host left of `path`; others may still be writing."""
+    for leftover in path.parent.glob(f"{MARK}.{host}.*.{path.name}"):
+        process = leftover.name.removeprefix(f"{MARK}.{host}.").split(".")[0]
+        if process.isdigit() and not _is_running(int(process)):
+            leftover.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path` and move it there when the block ends well.
 
-    The temporary name keeps the suffix, because writers choose a format by it, and is always the
-    same for one path: what a killed job left is overwritten by the next one. The content is
-    synchronised to disk before the move, so that a power cut cannot leave an empty file under the
-    final name either.
+    The temporary name keeps the suffix, because writers choose a format by it, and belongs to this
+    process: a job whose driver was killed may still write while its repetition does, and each moves
+    only its own, whole file. The content is synchronised to disk before the move, so that a power
+    cut cannot leave an empty file under the final name either.
 
     Parameters
     ----------
@@ -27,15 +48,25 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".unfinished.{path.name}")
+    host = platform.node().split(".")[0] or "host"
+    _remove_leftovers(path, host)
+    temporary = path.with_name(f"{MARK}.{host}.{os.getpid()}.{path.name}")
     temporary.unlink(missing_ok=True)
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        _synchronise(temporary)
         os.replace(temporary, path)
+        _synchronise(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _synchronise(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Numbers with their uncertainty and, where one exists, the published value.
+"""Numbers with their uncertainty and, where one exists, a reference value.
 
 A `metrics.json` is ``{"stage": ..., "metrics": [...]}``; a metric has the fields of `Metric`.
 It holds no times, hosts or paths: two runs of one configuration give the same bytes.
@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from fullchain.atomic import write_text
 from fullchain.errors import InputError
@@ -29,9 +30,13 @@ class Metric:
     label
         How a table names it.
     published, published_uncertainty, source
-        The value in the literature, its uncertainty and where it stands; never one without source.
+        The value beside which ours is set, as a rule that of the literature, its uncertainty and
+        where it stands; never one without source.
     note
         What the reader must know to compare the two.
+    limit
+        `lower` or `upper` where `value` is a limit: it is then shown as > or < and without an
+        uncertainty; None for a measurement.
     """
 
     name: str
@@ -44,12 +49,15 @@ class Metric:
     published_uncertainty: float | None = None
     source: str | None = None
     note: str | None = None
+    limit: Literal["lower", "upper"] | None = None
 
     def __post_init__(self) -> None:
         if self.published is not None and not self.source:
             raise ValueError(f"metric {self.name}: a published value needs its source")
         if not self.uncertainty_kind:
             raise ValueError(f"metric {self.name}: say where the uncertainty comes from")
+        if self.limit not in (None, "lower", "upper"):
+            raise ValueError(f"metric {self.name}: a limit is lower or upper, not {self.limit}")
 
 
 def write_metrics(path: Path, stage: str, metrics: Iterable[Metric]) -> None:
@@ -86,5 +94,5 @@ def read_metrics(path: Path) -> tuple[str, list[Metric]]:
         return content["stage"], [Metric(**row) for row in content["metrics"]]
     except FileNotFoundError:
         raise InputError(f"{path}: no such metrics file; rerun the stage that writes it") from None
-    except (json.JSONDecodeError, KeyError, TypeError) as problem:
+    except (KeyError, TypeError, ValueError) as problem:
         raise InputError(f"{path}: not a metrics file ({problem})") from None

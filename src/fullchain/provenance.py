@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,24 @@ def checksum(path: Path) -> str:
     """Give the SHA-256 of a file, read in pieces."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def commit() -> str:
+    """Describe the state of the source code: the commit in git, and whether files differ."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        answer = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+        )
+        return answer.stdout.strip()
+
+    try:
+        name = git("rev-parse", "--short=12", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return "not in git"
+    return f"{name} with uncommitted changes" if changed else name
 
 
 def provenance_of(output: Path) -> Path:
@@ -55,6 +74,7 @@ class Record:
     def __enter__(self) -> "Record":
         self.start = time.time()
         self.code = json.loads(code(self.step))
+        self.commit = commit()
         # Taken before the step runs: what it reads is what is described.
         self.checksums = {str(path): checksum(path) for path in self.inputs if path.is_file()}
         return self
@@ -72,6 +92,7 @@ class Record:
             "step": self.step,
             "settings": self.settings,
             "code": self.code,
+            "commit": self.commit,
             "inputs": self.checksums,
             "outputs": [str(path) for path in self.outputs],
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.start)),

@@ -48,6 +48,32 @@ def test_kill_leaves_no_file_under_the_final_name(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["events.root"]
 
 
+def test_two_writers_each_move_a_whole_file(tmp_path: Path) -> None:
+    """A job whose driver was killed goes on writing while its repetition does."""
+    target = tmp_path / "events.root"
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom fullchain.atomic import atomic\n"
+        "with atomic(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('first')\n"
+        "    print('ready', flush=True)\n    sys.stdin.readline()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(target)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as orphan:
+        assert orphan.stdout is not None
+        orphan.stdout.readline()
+        with atomic(target) as temporary:
+            temporary.write_text("half of the sec")
+            orphan.communicate("go on\n")
+            assert target.read_text() == "first"
+            temporary.write_text("second")
+    assert target.read_text() == "second"
+    assert os.listdir(tmp_path) == ["events.root"]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
     target = tmp_path / "numbers.json"

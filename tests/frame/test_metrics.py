@@ -15,6 +15,16 @@ def test_round_trip(tmp_path: Path) -> None:
     assert read_metrics(path) == ("tagging", [AUC])
 
 
+def test_a_limit_is_read_back_and_has_a_side(tmp_path) -> None:
+    limit = Metric("xs", 3.0, 0.0, "limit", "cross section", limit="upper")
+    write_metrics(tmp_path / "m.json", "fit", [limit])
+    assert read_metrics(tmp_path / "m.json")[1] == [limit]
+    text = (tmp_path / "m.json").read_text().replace('"upper"', '"left"')
+    (tmp_path / "m.json").write_text(text)
+    with pytest.raises(InputError, match="lower or upper"):
+        read_metrics(tmp_path / "m.json")
+
+
 def test_published_needs_its_source() -> None:
     with pytest.raises(ValueError, match="source"):
         Metric("auc", 0.9, 0.1, "bootstrap", "AUC", published=0.98)

@@ -104,6 +104,12 @@ def test_a_fit_needs_shifts_that_exist() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["minbias", "pool", "my sample", "tt-dilepton"])
+def test_names_of_samples(name: str) -> None:
+    mine = {"kind": "ingested", "files": ["a.root"]}
+    refuse({"ntuples": {"samples": {name: mine}}}, f"samples.{name}")
+
+
 def test_merge_is_deep() -> None:
     assert merge({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}}) == {"a": {"b": 1, "c": 3}}
 

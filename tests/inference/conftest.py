@@ -14,13 +14,15 @@ from fullchain.inference.settings import InferenceSettings
 from fullchain.seeds import stream
 from fullchain.step import Given
 
-# mean and width of the mass [GeV], mean of the score's Gaussian, cross section [pb], label
+# mean and width of the mass [GeV], mean of the score's Gaussian, cross section [pb], label;
+# the resonance has its cross section from the settings, in the place of this one
 SHAPES = {
+    "zprime": (168.0, 22.0, 1.2, 0.6, 5),
     "tt": (165.0, 20.0, 1.2, 1.5, 5),
-    "qcd": (60.0, 40.0, -1.2, 60.0, 0),
-    "wjet": (80.0, 25.0, -0.4, 3.0, 3),
+    "qcd": (60.0, 40.0, -1.2, 2000.0, 0),
+    "wjet": (80.0, 25.0, -0.4, 100.0, 3),
     "tt_a14": (163.0, 21.0, 1.1, 1.6, 5),
-    "qcd_a14": (62.0, 41.0, -1.1, 62.0, 0),
+    "qcd_a14": (62.0, 41.0, -1.1, 2100.0, 0),
 }
 SHIFTS = {
     "nominal": (1.0, 0.0),
@@ -149,7 +151,7 @@ def one_sample():
 
 @pytest.fixture(scope="session")
 def analysis(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
-    """Files of five samples, with templates filled; tests write under names of their own."""
+    """Files of all samples, with templates filled; tests write under names of their own."""
     root = tmp_path_factory.mktemp("analysis")
     for sample in SHAPES:
         write_sample(root, sample)

@@ -106,7 +106,16 @@ def write_manifest(folder: Path, *files: Path) -> Path:
     for path in files:
         weights = uproot.open(path)[TREE]["genWeight"].array(library="np")
         total = float(np.sum(weights, dtype=np.float64))
-        entries.append(SourceFile(path.name, TREE, len(weights), total))
+        entries.append(
+            SourceFile(
+                path.name,
+                TREE,
+                len(weights),
+                total,
+                entries=len(weights),
+                sum_of_event_weights=total,
+            )
+        )
     manifest = folder / "0000.json"
     write_part(manifest, PartManifest("toy", "0000", "pfnano", tuple(entries)))
     return manifest
@@ -120,6 +129,18 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, count, first in (("a.root", 30, 1), ("b.root", 17, 31)):
         write_events(folder / name, [one_event(rng) for _ in range(count)], first)
     return write_manifest(folder, folder / "a.root", folder / "b.root")
+
+
+@pytest.fixture(scope="session")
+def write_toy() -> Callable[[Path, int], Path]:
+    """Function that writes a number of random events to a file."""
+
+    def write(path: Path, number: int) -> Path:
+        rng = np.random.default_rng(3)
+        write_events(path, [one_event(rng) for _ in range(number)])
+        return path
+
+    return write
 
 
 @pytest.fixture

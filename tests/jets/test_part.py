@@ -211,7 +211,8 @@ def test_damaged_basket_is_named(toy, tmp_path):
 def test_changed_number_of_events_is_an_error(toy, tmp_path, events, message):
     part = read_part(copy_part(toy, tmp_path))
     first = part.files[0]
-    files = (SourceFile(first.path, first.tree, events, first.sum_of_weights),)
+    total = first.sum_of_weights
+    files = (SourceFile(first.path, first.tree, events, total, sum_of_event_weights=total),)
     manifest = tmp_path / "changed.json"
     write_part(manifest, PartManifest("toy", "0000", "pfnano", files))
     with pytest.raises(InputError, match=message):

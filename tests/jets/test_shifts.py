@@ -12,9 +12,12 @@ from fullchain.jets.shifts import kept_tracks, resolution, scale_factors, smeari
 N = 20_000
 
 
-def words(seed: int = 1, n: int = N, first: int = 0) -> np.ndarray:
+def words(
+    seed: int = 1, n: int = N, first: int = 0, keys: tuple[str, ...] = ("jets", "qcd", "jer")
+) -> np.ndarray:
     event = np.arange(first, first + n, dtype=np.uint64)
-    return event_words(seed, np.ones(n, np.uint32), np.full(n, 7, np.uint32), event)
+    run, block = np.ones(n, np.uint32), np.full(n, 7, np.uint32)
+    return event_words(seed, run, block, event, keys=keys)
 
 
 def test_chance_is_uniform_and_normal():
@@ -35,6 +38,14 @@ def test_chance_of_neighbours_is_independent():
     assert abs(np.corrcoef(first[:-1], first[1:])[0, 1]) < 4 / np.sqrt(N)
     other_seed = uniform(words(2), np.zeros(N, int))
     assert abs(np.corrcoef(first, other_seed)[0, 1]) < 4 / np.sqrt(N)
+
+
+@pytest.mark.parametrize("keys", [("jets", "tt", "jer"), ("jets", "qcd", "track_efficiency")])
+def test_chance_of_other_samples_and_shifts_is_independent(keys):
+    first, second = (
+        uniform(words(keys=k), np.zeros(N, int)) for k in (("jets", "qcd", "jer"), keys)
+    )
+    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(N)
 
 
 def test_chance_belongs_to_the_event_and_not_to_its_place():

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
+from fullchain.errors import InputError
 from fullchain.learning import roc
 
 SHIFT = 1.5
@@ -28,6 +29,13 @@ def bootstrap(score: np.ndarray, is_signal: np.ndarray, **changes: object) -> ro
         "seed": 5,
     } | changes
     return roc.bootstrap(roc.Sorted(score, is_signal, options.pop("weight", None)), **options)
+
+
+def test_too_few_events_for_a_bootstrap_are_named() -> None:
+    # The only background jet has a negative weight: no replica has a background efficiency.
+    score, is_signal = np.array([0.9, 0.1]), np.array([True, False])
+    with pytest.raises(InputError, match=r"of 20 replicas .* over 2 events 0 hold signal and"):
+        bootstrap(score, is_signal, weight=np.array([1.0, -1.0]), replicas=20)
 
 
 def test_gaussian_scores_have_the_exact_area_rejection_and_accuracy() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fullchain.drawing import histogram
 from fullchain.metrics import Metric, write_metrics
-from fullchain.plotting import figure, figure_set, finish, histogram
+from fullchain.plotting import figure, figure_set, finish
 from fullchain.step import Given
 
 METRICS = {

@@ -225,9 +225,33 @@ def test_the_headline_of_a_stage_that_is_left_out_is_left_out(run):
     run.collect()
     run.figures()
     words = Page(run.report(headline=["inference.fit.mu", "tagging.pfn.auc"])).words
-    assert "PFN, area under the ROC curve 0.9764 ± 0.0011 published 0.9819" in words
+    assert "PFN, area under the ROC curve 0.9764 ± 0.0011 reference 0.9819" in words
     with pytest.raises(InputError, match=r"no number is called 'infrence\.fit\.mu'"):
         run.report(headline=["infrence.fit.mu"])
+
+
+def test_the_headline_says_what_differs_from_its_reference(run):
+    run.collect()
+    run.figures()
+    html = run.report()
+    head = html.partition('<dl class="headline">')[2].partition("</header>")[0]
+    assert "reference" in head and "0.9819" in head
+    assert "other jets: 1.2M of the reference data set" in head
+    assert 'href="#headline-note-a"' in head and 'id="headline-note-a"' in head
+
+
+def test_limits_stand_as_limits(run):
+    none_left = Metric("tau32.rejection_30", 129.84, 0.0, "limit", "limit", limit="lower")
+    write_metrics(run.metrics[0], "ntuples", [none_left])
+    run.collect()
+    run.figures()
+    page = Page(run.report(headline=["ntuples.tau32.rejection_30"]))
+    assert page.words.count("> 130") == 2
+    assert "129.84" not in page.words
+    table = run.paper("tables/ntuples.tex").read_text()
+    assert "limit & $> 130$ & -- " in table
+    macro = r"fullchain@ntuples.tau32.rejection_30\endcsname{\ensuremath{> 130}}"
+    assert macro in run.paper("tables/numbers.tex").read_text()
 
 
 def test_numbers_of_all_stages_come_together(run):

@@ -30,6 +30,20 @@ def test_published_values_stand_beside_with_their_source():
     assert r"\textsuperscript{b} PRD}" in table
 
 
+def test_a_published_value_keeps_the_digits_of_its_publication():
+    quoted = metric(published=247.0, published_uncertainty=3.0, source="PRD")
+    computed = metric("b", published=0.0421387, published_uncertainty=0.0012345, source="ours")
+    table = metrics_table([quoted, computed])
+    assert r"& $247 \pm 3$\textsuperscript{a}" in table
+    assert r"& $0.0421 \pm 0.0012$\textsuperscript{b}" in table
+    assert "Quantity & Value & Reference" in table
+
+
+def test_an_upper_limit_has_no_uncertainty():
+    table = metrics_table([metric("xs", 0.05312, 0.01, label="xs", limit="upper")])
+    assert r"xs & $< 0.053$ & -- \\" in table
+
+
 def test_notes_are_marked_and_a_shared_note_stands_once():
     table = metrics_table(
         [metric("a", note="50 % of it"), metric("b", note="other"), metric("c", note="50 % of it")]

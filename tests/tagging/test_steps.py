@@ -1,6 +1,7 @@
 """The steps on small files: what they write, what they refuse, and that a kill costs nothing."""
 
 import copy
+import gc
 import json
 import os
 import signal
@@ -16,16 +17,22 @@ import onnxruntime
 import pyarrow.parquet
 import pytest
 import torch
+from matplotlib.markers import CARETUPBASE
 
 from fullchain.errors import InputError
+from fullchain.learning.settings import TrainingSettings
 from fullchain.learning.split import fold
 from fullchain.metrics import read_metrics
 from fullchain.step import Given
 from fullchain.tagging import evaluate, plot, predict, tabulate, train
-from fullchain.tagging.jets_reading import IDENTITY, read
+from fullchain.tagging.jets_reading import IDENTITY, Jets, read
+from fullchain.tagging.performance import Sample
+from fullchain.tagging.settings import TaggerSettings
 from fullchain.tagging.tagger import load, scores
 
 Values = dict[str, Any]
+
+LIMIT = {"value": 129.84, "uncertainty": 0.0, "low": 129.84, "high": None, "is_limit": True}
 
 
 @dataclass(frozen=True)
@@ -297,11 +304,20 @@ def test_a_killed_step_resumes_to_the_same_bits(
 
 
 def test_metrics_have_uncertainties_and_published_values(performance: Path, tmp_path: Path) -> None:
+    measured = json.loads(performance.read_text())
+    # No background jet passes the first working point of the baseline.
+    measured["baseline"]["working_points"][0]["rejection"] = LIMIT
+    measured["selection"] |= {"pt_min": 550.0, "pt_max": 650.0}
     path = tmp_path / "metrics.json"
-    tabulate.main(performance=[performance], metrics=path, settings=Given({}))
+    (tmp_path / "performance.json").write_text(json.dumps(measured))
+    tabulate.main(performance=[tmp_path / "performance.json"], metrics=path, settings=Given({}))
     stage, metrics = read_metrics(path)
     found = {metric.name: metric for metric in metrics}
     assert stage == "tagging"
+    assert found["baseline_tau32.rejection_30"].limit == "lower"
+    assert found["baseline_tau32.rejection_50"].limit is None
+    assert (found["pfn.test_signal_jets"].uncertainty_kind) == "exact count"
+    assert found["pfn.auc"].source != found["pfn.accuracy"].source
     assert found["pfn.auc"].published == 0.9819 and found["pfn.auc"].note
     assert found["pfn.rejection_50"].published == 247.0
     assert found["pfn.rejection_30"].published_uncertainty == 17.0
@@ -309,6 +325,70 @@ def test_metrics_have_uncertainties_and_published_values(performance: Path, tmp_
     assert found["baseline_tau32.auc"].published is None
     for name in ("accuracy", "rejection_30", "rejection_50", "auc"):
         assert f"baseline_tau32.{name}" in found
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"selection": {"pt_min": 500.0, "pt_max": 700.0}},
+        {"labels": {"signal": ["W"], "background": ["gluon", "light"]}},
+        {"labels": {"signal": ["top"], "background": ["gluon", "W"]}},
+        {"architecture": "other"},
+    ],
+)
+def test_published_values_are_for_the_same_task_only(
+    performance: Path, changes: dict[str, Any]
+) -> None:
+    measured = json.loads(performance.read_text())
+    assert measured["labels"] == {"signal": ["top"], "background": ["gluon", "light", "b"]}
+    measured["selection"] |= {"pt_min": 550.0, "pt_max": 650.0}
+    assert any(row.published for row in tabulate.tagger_metrics(measured))
+    assert not any(row.published for row in tabulate.tagger_metrics(measured | changes))
+
+
+class Kept:
+    """Takes the figures that a function draws."""
+
+    def __init__(self) -> None:
+        self.fig: Any = None
+
+    def save(self, fig: Any, name: str, title: str, caption: str) -> None:
+        self.fig = fig
+
+
+def test_limits_and_open_intervals_have_arrows(performance: Path) -> None:
+    measured = json.loads(performance.read_text())
+    open_above = {"value": 50.0, "uncertainty": 9.0, "low": 40.0, "high": None, "is_limit": False}
+    closed = {"value": 20.0, "uncertainty": 3.0, "low": 17.0, "high": 24.0, "is_limit": False}
+    for one, pair in ((measured, (LIMIT, open_above)), (measured["baseline"], (closed, closed))):
+        for point, value in zip(one["working_points"], pair, strict=True):
+            point["rejection"] = value
+    kept = Kept()
+    plot._rejection(kept, [measured])  # type: ignore[arg-type]
+    ax = kept.fig.axes[0]
+    arrows = [line for line in ax.lines if line.get_marker() == CARETUPBASE]
+    tips = sorted(float(line.get_ydata()[0]) for line in arrows)
+    assert tips == pytest.approx([1.6 * 50.0, 1.6 * LIMIT["value"]])
+    bars = [bar.get_segments()[0] for container in ax.containers for bar in container.lines[2]]
+    assert [40.0, 50.0] in [sorted(bar[:, 1].tolist()) for bar in bars]
+    assert [17.0, 24.0] in [sorted(bar[:, 1].tolist()) for bar in bars]
+    assert ax.get_ylim()[1] > max(tips)
+
+
+@pytest.mark.parametrize("name", ["roc", "rejection", "calibration"])
+def test_panels_end_at_one_and_legends_hide_nothing(performance: Path, name: str) -> None:
+    kept = Kept()
+    getattr(plot, f"_{name}")(kept, [json.loads(performance.read_text())])
+    kept.fig.draw_without_rendering()
+    (ax,) = kept.fig.axes
+    if name != "rejection":
+        assert ax.get_ylim()[1] == 1.0
+    (legend,) = kept.fig.legends
+    assert ax.get_legend() is None
+    assert not legend.get_window_extent().overlaps(ax.get_window_extent())
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert len(texts) == (1 if name == "calibration" else 2)
+    assert all("±" in text for text in texts)
 
 
 def test_figures_are_drawn_and_repeat(performance: Path, trained: Trained, tmp_path: Path) -> None:
@@ -397,6 +477,83 @@ def test_a_sample_without_jets_gets_an_empty_file(
     predict.main(jets=[empty], model=trained.model, scores=path, settings=Given(values))
     table = pyarrow.parquet.read_table(path)
     assert len(table) == 0 and "score" in table.column_names
+
+
+def test_weights_that_cancel_are_named(
+    toy: Callable[..., Any],
+    write_jets: Callable[..., Path],
+    trained: Trained,
+    scored: dict[str, Path],
+    background_jets: list[Path],
+    values: Values,
+    tmp_path: Path,
+) -> None:
+    table = toy(3, 60, signal=True)
+    negative = pyarrow.array(np.full(len(table), -1.0, dtype=np.float32))
+    table = table.set_column(table.column_names.index("weight"), "weight", negative)
+    jets = [write_jets(table, "negative")]
+    predict.main(
+        jets=jets, model=trained.model, scores=tmp_path / "tt.parquet", settings=Given(values)
+    )
+    with pytest.raises(InputError, match=r"weights of the signal jets .* sum to -\d+, not to a"):
+        evaluate.main(
+            signal_jets=jets,
+            signal_scores=[tmp_path / "tt.parquet"],
+            background_jets=background_jets,
+            background_scores=[scored["qcd"]],
+            tagger="pfn",
+            performance=tmp_path / "performance.json",
+            settings=Given(values),
+        )
+
+
+def test_weights_of_training_that_cancel_are_named(values: Values) -> None:
+    """Signed weights may sum to something that is positive, and after reweighting is not."""
+    chosen = TaggerSettings.model_validate(values["tagging"]["taggers"]["pfn"])
+    signal = np.array([True, True, True, False, False])
+    pt = np.array([510.0, 690.0, 690.0, 510.0, 690.0])
+    # In the one cell where background is, signal weights cancel; they are left out everywhere.
+    weight = np.array([1.0, 1.0, 1.0, -1.0, 1.5])
+    sample = Sample(np.full(5, 0.5), signal, weight, np.arange(5))
+    reweighting = {"reference": "background", "bins": 1}
+    none_left = chosen.model_copy(
+        update={"reweighting": chosen.reweighting.model_copy(update=reweighting)}
+    )
+    columns = {"pt": pt}
+    everything = np.ones(5, dtype=bool)
+    evaluate._as_trained(columns, everything, sample, none_left)
+    lost = Sample(sample.score, signal, weight * np.where(signal, 1, -1), sample.event)
+    with pytest.raises(InputError, match="test jets with the weights of training"):
+        evaluate._as_trained(columns, everything, lost, none_left)
+
+
+def test_only_the_tensors_are_in_memory_while_training(
+    tmp_path: Path,
+    signal_jets: list[Path],
+    background_jets: list[Path],
+    values: Values,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alive = []
+
+    def look(*arguments: Any, **options: Any) -> None:
+        gc.collect()
+        alive.extend(one for one in gc.get_objects() if type(one) is Jets)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "train", look)
+    with pytest.raises(KeyboardInterrupt):
+        run_training(tmp_path, signal_jets, background_jets, values)
+    assert alive == []
+
+
+def test_the_device_is_recorded_and_part_of_the_fingerprint(
+    trained: Trained, values: Values
+) -> None:
+    assert json.loads(trained.history.read_text())["device"] == "cpu"
+    assert TrainingSettings().device == "cpu"
+    marks = {train._fingerprint(Given(values), "pfn", place, {}) for place in ("cpu", "cuda")}
+    assert len(marks) == 2
 
 
 def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:

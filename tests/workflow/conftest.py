@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-LINKED = ("Snakefile", "rules", "config", "workflow")
+LINKED = ("Snakefile", "rules", "config", "workflow", "profiles")
 
 
 @dataclass

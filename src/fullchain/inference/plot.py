@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from fullchain import plotting
+from fullchain import drawing, plotting
 from fullchain.inference.template_file import read_json
 from fullchain.plotting import FigureSet
 from fullchain.step import Given, Input, Output
@@ -66,7 +66,7 @@ def draw_region(figures: FigureSet, numbers: Mapping[str, Any], region: str, whe
     # The largest at the bottom, so that the small ones on top remain visible.
     names = sorted(samples, key=lambda name: -sum(samples[name]["values"]))
     fig, ax, ratio = plotting.ratio_figure()
-    plotting.stack(
+    drawing.stack(
         ax,
         [np.array(samples[name]["values"]) * per_width for name in names],
         edges,
@@ -74,15 +74,15 @@ def draw_region(figures: FigureSet, numbers: Mapping[str, Any], region: str, whe
         colors=[plotting.process_colour(name) for name in names],
         errors=widths * per_width,
     )
-    plotting.points(
+    drawing.points(
         ax,
         observed * per_width,
         edges,
         errors=np.sqrt(observed) * per_width,
         label=data_label(numbers),
     )
-    plotting.ratio_points(ratio, observed, np.sqrt(observed), expected, edges)
-    plotting.ratio_band(ratio, expected, widths, edges)
+    drawing.ratio_points(ratio, observed, np.sqrt(observed), expected, edges)
+    drawing.ratio_band(ratio, expected, widths, edges)
     ratio.set_ylabel("data / fit" if when == "postfit" else "data / exp.", loc="center")
     ratio.set_ylim(*ratio_range(observed, expected, widths))
     ax.set_xlim(edges[0], edges[-1])
@@ -156,10 +156,10 @@ def draw_templates(figures: FigureSet, numbers: Mapping[str, Any], channel: Any)
         for modifier in sample["modifiers"]:
             if modifier["type"] == "staterror":
                 relative = relative_to(np.array(modifier["data"]), nominal)
-                plotting.band(ax, ones, relative, edges, label="simulation")
+                drawing.band(ax, ones, relative, edges, label="simulation")
         for name, (up, down) in variations(sample).items():
             for side, style in ((up, styles[name]), (down, ":")):
-                plotting.histogram(
+                drawing.histogram(
                     ax,
                     relative_to(side, nominal, empty=1.0),
                     edges,

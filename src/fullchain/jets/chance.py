@@ -1,13 +1,16 @@
 """Random numbers that belong to an event and an object in it, whatever is read before or beside.
 
-The numbers come from a hash of (seed, run, luminosity block, event, number of the object), so they
-do not depend on chunks, jobs or the order of events, as the deterministic seeds of columnflow.
+The numbers come from a hash of (seed, purpose, run, luminosity block, event, number of the object),
+so they do not depend on chunks, jobs or the order of events, as the deterministic seeds of
+columnflow. The purpose, (stage, sample, kind of shift), keeps samples whose events have the same
+numbers independent, and the shifts of one event too.
 """
 
 import numpy as np
 from scipy.special import ndtri
 
 from fullchain.jets.arrays import Array
+from fullchain.seeds import stream
 
 
 def _mix(x: Array) -> Array:
@@ -18,9 +21,19 @@ def _mix(x: Array) -> Array:
     return x ^ (x >> np.uint64(31))
 
 
-def event_words(seed: int, run: Array, luminosity_block: Array, event: Array) -> Array:
-    """Give one 64-bit word per event."""
-    word = np.full(len(event), seed, np.uint64)
+def event_words(
+    seed: int, run: Array, luminosity_block: Array, event: Array, *, keys: tuple[str, ...]
+) -> Array:
+    """Give one 64-bit word per event.
+
+    Parameters
+    ----------
+    run, luminosity_block, event
+        (n) of the events.
+    keys
+        What the numbers are for, see `fullchain.seeds.stream`.
+    """
+    word = np.full(len(event), stream(seed, *keys).integers(2**64, dtype=np.uint64), np.uint64)
     for part in (run, luminosity_block, event):
         word = _mix(word ^ _mix(np.asarray(part).astype(np.uint64)))
     return word

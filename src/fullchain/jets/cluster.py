@@ -11,7 +11,7 @@ from fullchain.atomic import atomic, write_text
 from fullchain.jets.columns import SCHEMA
 from fullchain.jets.part import PartResult, read, report
 from fullchain.jets.settings import JetsSettings
-from fullchain.step import Given, Input, Output
+from fullchain.step import Given, Input, Option, Output
 
 COMPRESSION_LEVEL = 3
 
@@ -21,16 +21,32 @@ def main(
     manifest: Annotated[Path, Input("part manifest of the ntuples")],
     jets: Annotated[Path, Output("Parquet file, one row for each jet and variation")],
     summary: Annotated[Path, Output("events read, cut flow, columns that the input lacks")],
+    executor: Annotated[str, Option("coffea executor, if not that of the settings")] = "",
+    workers: Annotated[int, Option("its processes, if not as in the settings")] = 0,
+    dask_scheduler: Annotated[str, Option("its address; local: a cluster of its own")] = "",
+    events_per_chunk: Annotated[int, Option("events read at once, likewise")] = 0,
     settings: Given,
 ) -> None:
     """Make the jets of one part.
+
+    How the events are read may come as options: it does not change the result, and what a rule
+    passes as settings does make it run again.
 
     Raises
     ------
     InputError
         A file of the part is missing, damaged, or not what its manifest says.
     """
-    chosen = JetsSettings.model_validate(settings["jets"])
+    options = {
+        "executor": executor,
+        "workers": workers,
+        "dask_scheduler": dask_scheduler,
+        "events_per_chunk": events_per_chunk,
+    }
+    reading = settings["jets"].get("reading", {}) | {k: v for k, v in options.items() if v}
+    if reading.get("dask_scheduler") == "local":
+        reading["dask_scheduler"] = None
+    chosen = JetsSettings.model_validate({**settings["jets"], "reading": reading})
     start = time.monotonic()
     result = read(manifest, chosen, settings.seed)
     write_jets(jets, result)

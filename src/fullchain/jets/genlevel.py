@@ -26,15 +26,19 @@ class GenLevel:
         NanoEvents of the chunk.
     settings
         Of the stage.
+    is_data
+        Recorded data: nothing is read.
     """
 
-    def __init__(self, layout: Layout, events: Any, settings: JetsSettings) -> None:
+    def __init__(
+        self, layout: Layout, events: Any, settings: JetsSettings, is_data: bool = False
+    ) -> None:
         self._layout = layout
         self._events = events
         self._settings = settings
-        self._particles: Any = layout.gen_particles(events)
-        self._labels: Any = layout.stored_labels(events)
-        self._jets: Any = layout.gen_fatjets(events)
+        self._particles: Any = None if is_data else layout.gen_particles(events)
+        self._labels: Any = None if is_data else layout.stored_labels(events)
+        self._jets: Any = None if is_data else layout.gen_fatjets(events)
 
     @property
     def exists(self) -> bool:

@@ -30,7 +30,8 @@ def weights(method: str, puppi_weight: Array, charge: Array, from_pv: Array) -> 
     method
         ``none``: 1 for all. ``chs``: charged-hadron subtraction, 0 for charged candidates that are
         associated with another vertex. ``puppi``: the weights of the file (Bertolini, Harris, Low,
-        Tran, arXiv:1407.6013). ``auto``: puppi where the file has weights, else chs.
+        Tran, arXiv:1407.6013). ``auto``: puppi where the file has weights, else chs. ``stored``:
+        the weights of the file, whatever they are.
     puppi_weight, charge, from_pv
         Of the candidates, as in `fullchain.ntuples.layouts.base`.
 
@@ -41,6 +42,8 @@ def weights(method: str, puppi_weight: Array, charge: Array, from_pv: Array) -> 
     """
     if method == "none":
         return np.ones(len(charge))
+    if method == "stored":
+        return puppi_weight.astype(np.float64)
     known = has_weights(puppi_weight, charge, from_pv)
     if method == "puppi" and known is False:
         raise InputError(

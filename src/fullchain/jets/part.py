@@ -1,32 +1,28 @@
 """Reading one part of a sample with coffea: which chunks, by which executor, and whether all came.
 
 An incomplete reading is an error: every event of the manifest must come back exactly once, and the
-sum of weights must be that of the manifest.
+sum of weights must be that of the events in the manifest. A remote file that breaks off is read
+again, then from its next replica.
 """
 
 import math
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import uproot
-from coffea import processor
 from coffea.processor.executor import WorkItem
 
 from fullchain.errors import InputError
 from fullchain.jets.columns import SCHEMA
+from fullchain.jets.execution import Execution, execution
 from fullchain.jets.processor import NOMINAL, JetProcessor
-from fullchain.jets.settings import JetsSettings, ReadingSettings
-from fullchain.ntuples.layouts.base import Layout
+from fullchain.jets.replicas import ReplicatedFile
+from fullchain.jets.settings import JetsSettings
 from fullchain.ntuples.layouts.registry import get_layout
-from fullchain.ntuples.manifests import PartManifest, SourceFile, read_part, resolve
+from fullchain.ntuples.manifests import PartManifest, read_part
 from fullchain.progress import progress
 
 WEIGHT_TOLERANCE = 1e-6
@@ -71,124 +67,40 @@ def read(manifest: Path, settings: JetsSettings, seed: int) -> PartResult:
     """
     part = read_part(manifest)
     layout = get_layout(part.layout)
-    items = list(_chunks(part, manifest, layout, settings.reading.events_per_chunk))
-    task = JetProcessor(layout, settings, seed)
-    with progress(f"{part.sample} {part.part}", total=part.events) as advance:
-        output = _run(items, task, layout, settings.reading, advance)
-    if output["failures"]:
-        raise InputError("\n".join(sorted(output["failures"])))
-    chunks = sorted(output["chunks"], key=lambda chunk: chunk[:2])
+    files = [ReplicatedFile(part, manifest, n, layout) for n in range(len(part.good))]
+    task = JetProcessor(layout, settings, seed, sample=part.sample, is_data=part.is_data)
+    reading = settings.reading
+    with (
+        progress(f"{part.sample} {part.part}", total=part.events) as advance,
+        execution(reading, task, part.timeout, advance) as run,
+    ):
+        chunks = _read_chunks(files, run, reading.events_per_chunk)
     _check_complete(part, chunks, manifest)
-    return _join(part, [chunk[-1] for chunk in chunks], items)
+    return _join(part, [chunk[-1] for chunk in chunks], files)
 
 
-def _chunks(
-    part: PartManifest, manifest: Path, layout: Layout, events_per_chunk: int
-) -> Iterator[WorkItem]:
-    """Cut the files into chunks after a look at each: it must be as when the manifest was made."""
-    for number, entry in enumerate(part.good):
-        path, identity = _open(part, manifest, entry, layout)
-        for start in range(0, entry.events, events_per_chunk):
-            stop = min(start + events_per_chunk, entry.events)
-            yield WorkItem(part.sample, path, entry.tree, start, stop, identity, {"number": number})
+def _read_chunks(files: list[ReplicatedFile], run: Execution, events_per_chunk: int) -> list[Any]:
+    """Treat all chunks of all files; after a failure what is left, from the same or other places.
+
+    A replica has the same content, so what was read from another one before stays.
+    """
+    for file in files:
+        file.open()
+    chunks: list[Any] = []
+    while items := _left(files, chunks, events_per_chunk):
+        found, failures = run(items)
+        chunks += found
+        if not found and not failures:
+            break
+        for number, failure in {failure.number: failure for failure in failures}.items():
+            files[number].failed(failure)
+            files[number].open()
+    return sorted(chunks, key=lambda chunk: chunk[:2])
 
 
-def _open(
-    part: PartManifest, manifest: Path, entry: SourceFile, layout: Layout
-) -> tuple[str, bytes]:
-    """Find the first replica that is there and whole; give its path and its identity."""
-    reasons = []
-    for replica in (entry.path, *entry.replicas):
-        path = resolve(part, manifest, replica)
-        try:
-            return path, _inspect(path, entry, layout)
-        except InputError as problem:
-            reasons.append(str(problem))
-    raise InputError("\n".join(reasons))
-
-
-def _inspect(path: str, entry: SourceFile, layout: Layout) -> bytes:
-    try:
-        with uproot.open(path) as file:
-            if f"{entry.tree};1" not in file.keys(cycle=True) and entry.tree not in file:
-                raise InputError(f"{path}: has no tree '{entry.tree}'")
-            tree = file[entry.tree]
-            # the weight of recorded data is not needed, and ingestion knew which it is
-            layout.check(path, tree, is_data="genWeight" not in set(tree.keys()))
-            entries = tree.num_entries
-            identity = file.file.uuid.bytes
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; the manifest lists it") from None
-    except Exception as problem:
-        raise InputError(
-            f"{path}: cannot be opened as a ROOT file ({type(problem).__name__}: {problem})"
-        ) from None
-    if entries < entry.events:
-        raise InputError(
-            f"{path}: tree '{entry.tree}' has {entries} entries, the manifest says {entry.events}; "
-            "the file changed, make the manifest again"
-        )
-    return bytes(identity)
-
-
-def _run(
-    items: list[WorkItem],
-    task: JetProcessor,
-    layout: Layout,
-    settings: ReadingSettings,
-    advance: Any,
-) -> dict[str, list[Any]]:
-    """Treat the chunks with the executor of the settings."""
-    if not items:
-        return {"chunks": [], "failures": []}
-    with _executor(settings) as executor:
-        runner = processor.Runner(executor=executor, schema=layout.schema)
-        if settings.executor != "iterative":
-            output = _quietly(runner, items, task)
-            advance(sum(len(item) for item in items))
-            return output
-        # one chunk at a time, so that the progress shows and the first failure ends the job
-        total: dict[str, list[Any]] = {"chunks": [], "failures": []}
-        for item in items:
-            output = _quietly(runner, [item], task)
-            total = {name: total[name] + output[name] for name in total}
-            advance(len(item))
-            if total["failures"]:
-                break
-        return total
-
-
-def _quietly(runner: Any, items: list[WorkItem], task: JetProcessor) -> dict[str, list[Any]]:
-    """Run without coffea's own progress bar and without its remarks on columns we do not read."""
-    with redirect_stdout(StringIO()), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=RuntimeWarning, module="coffea")
-        return dict(runner.run(items, task)["out"])
-
-
-@contextmanager
-def _executor(settings: ReadingSettings) -> Iterator[Any]:
-    # a failed chunk fails again: no retries, which only hide what was wrong
-    quiet = {"status": False, "retries": 0}
-    if settings.executor == "iterative":
-        yield processor.IterativeExecutor(status=False, retries=0)
-    elif settings.executor == "futures":
-        yield processor.FuturesExecutor(workers=settings.workers, **quiet)
-    else:
-        from distributed import Client, LocalCluster
-
-        if settings.dask_scheduler:
-            with Client(settings.dask_scheduler) as client:
-                yield processor.DaskExecutor(client=client, **quiet)
-        else:
-            with (
-                LocalCluster(
-                    n_workers=settings.workers, threads_per_worker=1, dashboard_address=None
-                ) as cluster,
-                Client(cluster) as client,
-            ):
-                yield processor.DaskExecutor(client=client, **quiet)
+def _left(files: list[ReplicatedFile], chunks: list[Any], events_per_chunk: int) -> list[WorkItem]:
+    done = {(number, start) for number, start, _, _ in chunks}
+    return [item for file in files for item in file.items(events_per_chunk, done)]
 
 
 def _check_complete(part: PartManifest, chunks: list[Any], manifest: Path) -> None:
@@ -204,15 +116,22 @@ def _check_complete(part: PartManifest, chunks: list[Any], manifest: Path) -> No
                 f"{entry.path}: only {expected} of {entry.events} events were read; "
                 "nothing is written, run the step again"
             )
-    total = math.fsum(w for chunk in chunks for w in chunk[-1]["weight"])
-    if not math.isclose(total, part.sum_of_weights, rel_tol=WEIGHT_TOLERANCE, abs_tol=1e-9):
+    expected_sum = part.sum_of_event_weights
+    if expected_sum is None:
+        return
+    weights = np.concatenate([np.zeros(0), *(chunk[-1]["weight"] for chunk in chunks)])
+    total = math.fsum(weights)
+    # weights of both signs cancel in the sum, their rounding does not
+    if abs(total - expected_sum) > WEIGHT_TOLERANCE * math.fsum(np.abs(weights)):
         raise InputError(
-            f"{manifest}: says a sum of weights of {part.sum_of_weights}, the events have {total}; "
+            f"{manifest}: says a sum of weights of {expected_sum}, the events have {total}; "
             "the files changed, make the manifest again"
         )
 
 
-def _join(part: PartManifest, chunks: list[dict[str, Any]], items: list[WorkItem]) -> PartResult:
+def _join(
+    part: PartManifest, chunks: list[dict[str, Any]], files: list[ReplicatedFile]
+) -> PartResult:
     variations = list(chunks[0]["tables"]) if chunks else [NOMINAL]
     tables = {
         name: pa.concat_tables([SCHEMA.empty_table(), *(chunk["tables"][name] for chunk in chunks)])
@@ -224,11 +143,9 @@ def _join(part: PartManifest, chunks: list[dict[str, Any]], items: list[WorkItem
         for cut in chunks[0]["passed"][name] if chunks else ():
             passed = np.concatenate([chunk["passed"][name][cut] for chunk in chunks])
             cutflow[name][cut] = _count(weight[passed])
-    files: dict[str, int] = {}
-    for item in items:
-        files[item.filename] = files.get(item.filename, 0) + len(item)
+    events_read = {file.path: file.entry.events for file in files}
     absent = sorted({name for chunk in chunks for name in chunk["absent"]})
-    return PartResult(part, tables, files, cutflow, absent)
+    return PartResult(part, tables, events_read, cutflow, absent)
 
 
 def _count(weight: Any) -> dict[str, float]:

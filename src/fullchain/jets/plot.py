@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 import uproot
 
+from fullchain.drawing import histogram, ratio_band, ratio_histogram
 from fullchain.errors import InputError
 from fullchain.jets.arrays import Array
 from fullchain.jets.figures import Comparison, comparisons, label_name, sample_text
@@ -18,11 +19,8 @@ from fullchain.plotting import (
     figure,
     figure_set,
     finish,
-    histogram,
     process_colour,
-    ratio_band,
     ratio_figure,
-    ratio_histogram,
 )
 from fullchain.step import Given, Input, Output
 

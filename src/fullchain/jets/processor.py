@@ -1,9 +1,12 @@
 """The coffea processor: from events of any layout to tables of jets, all variations in one pass."""
 
+import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import cramjam
 import numpy as np
 import pyarrow as pa
@@ -18,6 +21,7 @@ from fullchain.jets.genlevel import GenLevel, GenMatch
 from fullchain.jets.jetset import JetSet, as_stored, clustered
 from fullchain.jets.reading import (
     Candidates,
+    EventColumns,
     StoredJets,
     read_candidates,
     read_events,
@@ -29,6 +33,7 @@ from fullchain.jets.selection import identified, select
 from fullchain.jets.settings import JetsSettings, ResolutionShift, ScaleShift, TrackEfficiencyShift
 from fullchain.jets.shifts import kept_tracks, scale_factors, smearing_factors
 from fullchain.ntuples.layouts.base import Layout
+from fullchain.ntuples.manifests import is_url
 
 NOMINAL = "nominal"
 
@@ -39,6 +44,18 @@ _READ_ERRORS = (
     cramjam.DecompressionError,
     uproot.deserialization.DeserializationError,
 )
+
+# What else comes of a remote file that broke off: answers that are too short, or none.
+_REMOTE_ERRORS = (*_READ_ERRORS, aiohttp.ClientError, EOFError, ValueError, struct.error)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a file could not be read; `passing` if another attempt may help."""
+
+    number: int
+    message: str
+    passing: bool
 
 
 class JetProcessor(ProcessorABC):
@@ -52,6 +69,10 @@ class JetProcessor(ProcessorABC):
         Of the stage.
     seed
         Of the chance in resolution and tracking shifts.
+    sample
+        Name of the sample: events with the same number in two samples share no chance.
+    is_data
+        Recorded data: weight 1, no truth and no shifts, whatever branches there are.
 
     Notes
     -----
@@ -60,10 +81,20 @@ class JetProcessor(ProcessorABC):
     its way between processes.
     """
 
-    def __init__(self, layout: Layout, settings: JetsSettings, seed: int) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        settings: JetsSettings,
+        seed: int,
+        *,
+        sample: str,
+        is_data: bool = False,
+    ) -> None:
         self.layout = layout
         self.settings = settings
         self.seed = seed
+        self.sample = sample
+        self.is_data = is_data
 
     def process(self, events: Any) -> dict[str, list[Any]]:
         """Treat one chunk; its metadata hold ``number``, the place of the file in the part."""
@@ -72,13 +103,18 @@ class JetProcessor(ProcessorABC):
         try:
             result = self._chunk(events)
         except InputError as problem:
-            return {"chunks": [], "failures": [f"{where['filename']}: {problem}"]}
-        except _READ_ERRORS as problem:
+            failure = Failure(where["number"], f"{where['filename']}: {problem}", passing=False)
+            return {"chunks": [], "failures": [failure]}
+        except _REMOTE_ERRORS as problem:
+            remote = is_url(where["filename"])
+            if not remote and not isinstance(problem, _READ_ERRORS):
+                raise
             message = (
                 f"{where['filename']}: entries {start} to {stop} of tree '{where['treename']}' "
-                f"cannot be read ({type(problem).__name__}: {problem}); the file is damaged"
+                f"cannot be read ({type(problem).__name__}: {problem})"
             )
-            return {"chunks": [], "failures": [message]}
+            hint = "" if remote else "; the file is damaged"
+            return {"chunks": [], "failures": [Failure(where["number"], message + hint, remote)]}
         return {"chunks": [(where["number"], start, stop, result)], "failures": []}
 
     def postprocess(self, accumulator: Any) -> Any:
@@ -86,19 +122,20 @@ class JetProcessor(ProcessorABC):
         return accumulator
 
     def _chunk(self, events: Any) -> dict[str, Any]:
-        columns = read_events(self.layout, events)
-        words = event_words(self.seed, columns.run, columns.luminosity_block, columns.event)
+        columns = read_events(self.layout, events, self.is_data)
+        words = self._words(columns)
         candidates = stored = None
         if self.layout.covers_whole_event:
             method = self.settings.clustering.mitigation
             candidates = read_candidates(self.layout, events, method)
         else:
             stored = read_stored_jets(self.layout, events)
-        n_small, ht = self._small_jets(candidates, len(words))
+        n = len(columns.event)
+        n_small, ht = self._small_jets(candidates, n)
         absent = list(columns.absent) + ([] if candidates is not None else ["n_ak4", "ht"])
         if stored is not None and stored.candidates is None:
             absent += ["constituents", "lund", "d2"]
-        gen = GenLevel(self.layout, events, self.settings)
+        gen = GenLevel(self.layout, events, self.settings, self.is_data)
         in_rows = event_columns(columns, n_small, ht)
         tables: dict[str, pa.Table] = {}
         passed: dict[str, dict[str, Array]] = {}
@@ -110,12 +147,20 @@ class JetProcessor(ProcessorABC):
             measured = self._measured(events, jets, known)
             for name, one in chosen.items():
                 tables[name] = build(name, one, jets, known, in_rows, measured)
-                passed[name] = self._cuts(jets, good, one, len(words))
+                passed[name] = self._cuts(jets, good, one, n)
         return {
             "tables": tables,
             "weight": columns.weight,
             "passed": passed,
             "absent": sorted(absent),
+        }
+
+    def _words(self, columns: EventColumns) -> dict[str, Array]:
+        """Give the random words of the events for each kind of shift, see `chance`."""
+        ids = (columns.run, columns.luminosity_block, columns.event)
+        return {
+            kind: event_words(self.seed, *ids, keys=("jets", self.sample, kind))
+            for kind in ("jer", "track_efficiency")
         }
 
     def _small_jets(self, candidates: Candidates | None, n: int) -> tuple[Array, Array]:
@@ -134,7 +179,7 @@ class JetProcessor(ProcessorABC):
         self,
         candidates: Candidates | None,
         stored: StoredJets | None,
-        words: Array,
+        words: dict[str, Array],
         simulated: bool,
     ) -> Iterator[tuple[list[str], JetSet]]:
         """Give the jets for each choice of candidates, and the variations that use them."""
@@ -156,36 +201,37 @@ class JetProcessor(ProcessorABC):
                 kept &= with_jets[candidates.events]
                 yield [name], clustered(candidates.keep(kept), radius, floor)
             elif stored is not None and stored.candidates is not None:
-                event = np.repeat(np.arange(len(words)), np.diff(stored.event_offsets))
-                events = event[stored.candidates.events]
+                counts = np.diff(stored.event_offsets)
+                events = np.repeat(np.arange(len(counts)), counts)[stored.candidates.events]
                 yield [name], as_stored(stored, self._kept(shift, stored.candidates, events, words))
 
     @staticmethod
     def _kept(
-        shift: TrackEfficiencyShift, candidates: Candidates, events: Array, words: Array
+        shift: TrackEfficiencyShift, candidates: Candidates, events: Array, words: dict[str, Array]
     ) -> Array:
-        return kept_tracks(shift, candidates.charge, words[events], candidates.number)
+        return kept_tracks(shift, candidates.charge, words[shift.kind][events], candidates.number)
 
     def _good(self, jets: JetSet) -> Array:
         central = np.abs(jets.kinematics.eta) < self.settings.selection.abs_eta_max
         return central & identified(jets.fractions, self.settings.selection)
 
     def _choose(
-        self, name: str, jets: JetSet, good: Array, match: GenMatch, words: Array
+        self, name: str, jets: JetSet, good: Array, match: GenMatch, words: dict[str, Array]
     ) -> Chosen:
         factor = self._factors(name, jets, match, words)
         event = jets.jets.events
         place, rank = select(jets.kinematics.pt * factor, good, event, self.settings.selection)
         return Chosen(place, rank, factor[place])
 
-    def _factors(self, name: str, jets: JetSet, match: GenMatch, words: Array) -> Array:
+    def _factors(self, name: str, jets: JetSet, match: GenMatch, words: dict[str, Array]) -> Array:
         """Give the factor of a variation on the momentum of each jet."""
         shift = self.settings.shifts.get(name)
         pt = jets.kinematics.pt
         if isinstance(shift, ScaleShift):
             return scale_factors(shift, pt, jets.kinematics.eta)
         if isinstance(shift, ResolutionShift):
-            return smearing_factors(shift, pt, match.pt, words[jets.jets.events], jets.jets.ranks)
+            word = words[shift.kind][jets.jets.events]
+            return smearing_factors(shift, pt, match.pt, word, jets.jets.ranks)
         return np.ones(len(pt))
 
     def _know(

@@ -9,7 +9,7 @@ import numpy as np
 from fullchain.jets.arrays import Array, flat, momenta, offsets_of, sums
 from fullchain.jets.columns import FACTORS
 from fullchain.jets.mitigation import weights as mitigation_weights
-from fullchain.ntuples.layouts.base import Layout
+from fullchain.ntuples.layouts.base import EventWeights, Layout
 
 _KINEMATIC = ("pt", "eta", "phi", "mass", "charge", "pdgId", "puppi_weight", "from_pv")
 _MEASURED = ("d0", "d0_err", "dz", "dz_err")
@@ -31,12 +31,17 @@ class EventColumns:
     absent: tuple[str, ...]
 
 
-def read_events(layout: Layout, events: Any) -> EventColumns:
-    """Read identity, weights, pile-up and missing momentum of the events."""
+def read_events(layout: Layout, events: Any, is_data: bool = False) -> EventColumns:
+    """Read identity, weights, pile-up and missing momentum of the events.
+
+    Recorded data have weight 1 and no true pile-up, also where the file has branches for these.
+    """
     n = len(events)
     ids = layout.event_ids(events)
-    weights = layout.weights(events)
+    weights = EventWeights(np.ones(n)) if is_data else layout.weights(events)
     pileup = layout.pileup(events)
+    if is_data:
+        pileup = replace(pileup, true_interactions=None)
     met = layout.met(events)
     factors, absent = {}, []
     for name in FACTORS:
@@ -165,7 +170,8 @@ def read_stored_jets(layout: Layout, events: Any) -> StoredJets:
     """Read the jets of the file.
 
     The momenta of the constituents are scaled so that they add up to the pT of the jet, which the
-    experiment calibrated. Pile-up mitigation is that of the file.
+    experiment calibrated. Pile-up mitigation is that of the file: its weights are applied unless
+    the momenta contain them.
     """
     jets = layout.stored_fatjets(events)
     offsets = offsets_of(ak.to_numpy(ak.num(jets["pt"])))
@@ -174,7 +180,8 @@ def read_stored_jets(layout: Layout, events: Any) -> StoredJets:
         return StoredJets(offsets, records, None)
     constituents = layout.fatjet_constituents(events, _KINEMATIC)
     counts = flat(ak.num(constituents["pt"], axis=2), np.int64)
-    candidates = _candidates(ak.flatten(ak.flatten(constituents, axis=1), axis=1), counts, "none")
+    method = "none" if layout.momenta_are_weighted(events) else "stored"
+    candidates = _candidates(ak.flatten(ak.flatten(constituents, axis=1), axis=1), counts, method)
     total = sums(candidates.momenta, candidates.event_offsets)
     pt = np.hypot(total[:, 0], total[:, 1])
     scale = np.divide(ak.to_numpy(records["pt"]), pt, out=np.ones(len(pt)), where=pt > 0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fullchain.errors import InputError
 from fullchain.seeds import stream
 
 Array = npt.NDArray[np.float64]
@@ -158,6 +159,11 @@ def bootstrap(
         Threshold of the accuracy.
     replicas, seed
         Number of replicas; replica k depends on the seed and k only.
+
+    Raises
+    ------
+    InputError
+        Fewer than two replicas hold both classes with a positive sum of weights.
     """
     event = np.asarray(event)[rows.order]
     events = int(event.max()) + 1
@@ -174,6 +180,12 @@ def bootstrap(
         accuracies.append(accuracy(curve, cut))
         at_grid.append(background_efficiency(curve, grid))
         at_points.append(background_efficiency(curve, list(working_points)))
+    if len(areas) < 2:
+        raise InputError(
+            f"of {replicas} replicas of the bootstrap over {events} events {len(areas)} hold "
+            "signal and background with a positive sum of weights: too few events for an "
+            "uncertainty; make more"
+        )
     nominal = rows.curve()
     points = np.array(at_points)
     return Bootstrap(

@@ -38,7 +38,9 @@ class TrainingSettings(SettingsModel):
         0.0, ge=0, description="fall of the validation loss that counts as better"
     )
     device: Literal["cpu", "cuda", "auto"] = Field(
-        "auto", description="cpu, cuda, or auto: CUDA where there is one"
+        "cpu",
+        description="cpu, cuda, or auto: CUDA where there is one, and numbers that depend on the "
+        "machine",
     )
     threads: int = Field(
         1, ge=1, description="CPU threads; part of the settings because rounding may depend on it"

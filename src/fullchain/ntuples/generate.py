@@ -68,6 +68,8 @@ def main(
         sum_of_weights=math.fsum(weights),
         sha256=checksum,
         size=size,
+        entries=len(weights),
+        sum_of_event_weights=math.fsum(weights),
     )
     with atomic(manifest) as temporary:
         manifests.write_part(

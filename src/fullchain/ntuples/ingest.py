@@ -82,6 +82,9 @@ def ingest_part(
         files=tuple(entries),
         cross_section_pb=settings.cross_section_pb,
         relative_to="working_directory",
+        is_data=settings.is_data,
+        timeout=settings.timeout,
+        retries=settings.retries,
     )
 
 
@@ -118,5 +121,7 @@ def _ingest_file(
         sha256=None if is_url(path) else sha256(Path(path)),
         size=content.size,
         replicas=tuple(other for other in source.replicas if other != path),
+        entries=content.entries,
+        sum_of_event_weights=content.sum_of_event_weights,
     )
     return entry, content.layout

@@ -32,13 +32,19 @@ HEADER_BYTES = 20
 
 @dataclass(frozen=True)
 class Content:
-    """What a usable file holds. ``size`` is in bytes, None for a remote file."""
+    """What a usable file holds. ``size`` is in bytes, None for a remote file.
+
+    The tree has ``entries``, of which the first ``events`` are used. ``sum_of_weights`` is what to
+    normalise by, and counts what a skim took away; ``sum_of_event_weights`` is that of the events.
+    """
 
     layout: str
     tree: str
     events: int
     sum_of_weights: float
     size: int | None
+    entries: int
+    sum_of_event_weights: float
 
 
 def inspect_file(
@@ -73,7 +79,7 @@ def inspect_file(
     TemporaryFailure
         A remote file whose server failed or fell silent.
     """
-    with _failures_named(path):
+    with failures_named(path):
         size = check_beginning(path, timeout)
         with uproot.open(_address(path), **open_options(path, timeout)) as file:
             name = detect_layout(file, tree) if layout == "auto" else layout
@@ -85,8 +91,8 @@ def inspect_file(
                 raise InputError(f"{path}: tree '{events.name}' has zero events.")
             _check_end(path, events, signature)
             used = total if max_events is None else min(max_events, total)
-            weights = _sum_of_weights(file, events, signature, used, is_data)
-        return Content(name, events.name, used, weights, size)
+            before_skim, of_events = _sums_of_weights(file, events, signature, used, is_data)
+        return Content(name, events.name, used, before_skim, size, total, of_events)
 
 
 def open_options(path: str, timeout: float) -> dict[str, Any]:
@@ -174,23 +180,25 @@ def _check_end(path: str, tree: Any, signature: Signature) -> None:
         ) from error
 
 
-def _sum_of_weights(file: Any, tree: Any, signature: Signature, used: int, is_data: bool) -> float:
-    """Sum of generator weights of the first ``used`` events.
+def _sums_of_weights(
+    file: Any, tree: Any, signature: Signature, used: int, is_data: bool
+) -> tuple[float, float]:
+    """Sums of generator weights to normalise by, and of the first ``used`` events.
 
-    The tree Runs counts the events before any skim, so where it is there its sum is taken, scaled
-    to the part of the file that is used.
+    The tree Runs counts the events before any skim, so where it is there its sum is what to
+    normalise by, scaled to the part of the file that is used.
     """
     if is_data or signature.event_weight is None:
-        return float(used)
-    before_skim = _sum_from_runs(file, signature)
-    if before_skim is not None and used == tree.num_entries:
-        return before_skim
+        return float(used), float(used)
     weights = tree[signature.event_weight].array(library="np").astype(np.float64)
     part = float(weights[:used].sum())
+    before_skim = _sum_from_runs(file, signature)
     if before_skim is None:
-        return part
+        return part, part
+    if used == tree.num_entries:
+        return before_skim, part
     whole = float(weights.sum())
-    return before_skim * (part / whole if whole else used / len(weights))
+    return before_skim * (part / whole if whole else used / len(weights)), part
 
 
 def _sum_from_runs(file: Any, signature: Signature) -> float | None:
@@ -204,8 +212,16 @@ def _sum_from_runs(file: Any, signature: Signature) -> float | None:
 
 
 @contextmanager
-def _failures_named(path: str) -> Iterator[None]:
-    """Turn what the I/O libraries raise into an error that names the file and says what to do."""
+def failures_named(path: str) -> Iterator[None]:
+    """Turn what the I/O libraries raise into an error that names the file and says what to do.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged, or refused.
+    TemporaryFailure
+        A remote file, where another attempt may help.
+    """
     try:
         yield
     except (InputError, TemporaryFailure):

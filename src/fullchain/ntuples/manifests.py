@@ -33,6 +33,10 @@ class SourceFile:
     ``path`` is a URL, an absolute path, or a path relative to what the manifest's ``relative_to``
     says. ``replicas`` are further places of the same content, in the order to try. A skipped file
     counts zero events and carries the ``reason``.
+
+    ``events`` are to be read, from the first; the tree has ``entries``. ``sum_of_weights`` is what
+    to normalise by, for a skimmed file that before the skim; ``sum_of_event_weights`` is that of
+    the events to be read. Older manifests have neither this nor ``entries`` (None).
     """
 
     path: str
@@ -44,6 +48,8 @@ class SourceFile:
     status: Literal["ok", "skipped"] = "ok"
     reason: str | None = None
     replicas: tuple[str, ...] = ()
+    entries: int | None = None
+    sum_of_event_weights: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ class PartManifest:
     ``relative_to`` says where relative paths start: ``"manifest"`` for files that lie beside it
     (generated: results may move as a whole), ``"working_directory"`` for files as configured.
     ``cross_section_pb`` is the generator's cross section in pb, or None where unknown.
+    ``is_data`` marks recorded data: no truth, and every event has the weight 1. ``timeout`` is the
+    longest silence of a remote server [s], ``retries`` the further attempts per remote replica.
     """
 
     sample: str
@@ -63,6 +71,9 @@ class PartManifest:
     relative_to: Literal["manifest", "working_directory"] = "manifest"
     events: int = field(default=-1)
     sum_of_weights: float = field(default=math.nan)
+    is_data: bool = False
+    timeout: float = 60.0
+    retries: int = 2
 
     def __post_init__(self) -> None:
         """Fill in the sums where they were not given."""
@@ -76,6 +87,12 @@ class PartManifest:
     def good(self) -> tuple[SourceFile, ...]:
         """The files to read: all that were not skipped."""
         return tuple(f for f in self.files if f.status == "ok")
+
+    @property
+    def sum_of_event_weights(self) -> float | None:
+        """Sum of weights of the events to be read; None where a file does not tell it."""
+        known = [f.sum_of_event_weights for f in self.good if f.sum_of_event_weights is not None]
+        return math.fsum(known) if len(known) == len(self.good) else None
 
     @property
     def skipped(self) -> tuple[SourceFile, ...]:
@@ -118,6 +135,11 @@ def check_part(part: PartManifest, where: Path | str) -> None:
             raise InputError(f"{where}: {entry.path} has the unknown status {entry.status!r}.")
         if entry.status == "skipped" and not entry.reason:
             raise InputError(f"{where}: {entry.path} was skipped without a reason.")
+        if entry.entries is not None and entry.entries < entry.events:
+            raise InputError(
+                f"{where}: {entry.path} has {entry.entries} entries, but {entry.events} events are "
+                "to be read; make the manifest again."
+            )
     events = sum(f.events for f in part.good)
     if events != part.events:
         raise InputError(f"{where}: says {part.events} events, its files have {events}.")

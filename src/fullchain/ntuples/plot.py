@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from fullchain.drawing import histogram, points, ratio_histogram, ratio_points
 from fullchain.errors import InputError
 from fullchain.ntuples.densities import MEASURED
 from fullchain.plotting import (
@@ -16,15 +17,11 @@ from fullchain.plotting import (
     figure,
     figure_set,
     finish,
-    histogram,
     label,
     panels,
-    points,
     process_colour,
     process_label,
     ratio_figure,
-    ratio_histogram,
-    ratio_points,
 )
 from fullchain.step import Given, Input, Output
 
@@ -124,7 +121,7 @@ def draw_shower_weights(figures: FigureSet, samples: dict[str, Any]) -> None:
     ax.set_xlim(-0.6, len(variations) - 0.4)
     ax.set_ylim(0.0, 1.1)
     ax.set_ylabel("effective part of the statistics")
-    ax.legend()
+    ax.legend(loc="lower right")
     label(ax)
     figures.save(
         fig,

@@ -1,8 +1,9 @@
 """Settings of the stage ntuples: which samples there are and how the generated ones are made."""
 
+import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fullchain.model import SettingsModel
 from fullchain.ntuples.detector_settings import DetectorSettings
@@ -36,6 +37,9 @@ def _default_samples() -> dict[str, GeneratedSample | IngestedSample]:
     }
 
 
+RESERVED = frozenset({"minbias", "pool", "figures", "logs"})
+"""Names of folders and of streams of random numbers beside those of the samples."""
+
 Sample = Annotated[GeneratedSample | IngestedSample, Field(discriminator="kind")]
 
 
@@ -61,3 +65,17 @@ class NtuplesSettings(SettingsModel):
         default_factory=_default_samples,
         description="samples by name; null removes one of the defaults",
     )
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> "NtuplesSettings":
+        for name in self.samples:
+            if not re.fullmatch("[A-Za-z0-9_]+", name):
+                raise ValueError(
+                    f"samples.{name}: a name consists of letters, digits and underscores; it names "
+                    "folders and columns"
+                )
+            if name in RESERVED:
+                raise ValueError(
+                    f"samples.{name}: this name is taken by the workflow; choose another"
+                )
+        return self

@@ -38,7 +38,7 @@ class Footnotes:
 
 @dataclass(frozen=True)
 class Row:
-    """A metric with the letters of its note and of the source of its published value."""
+    """A metric with the letters of its note and of the source of its reference value."""
 
     metric: Metric
     note: str

@@ -13,12 +13,12 @@ import yaml
 from markupsafe import Markup
 
 from fullchain.metrics import Metric
+from fullchain.paper import tables
 from fullchain.paper.footnotes import rows
 from fullchain.paper.lineage import Job, Step, versions
 from fullchain.paper.markup import to_html, to_plain
-from fullchain.paper.rounding import Rounded, rounded
+from fullchain.paper.rounding import Rounded
 from fullchain.paper.samples import Cutflow, SampleRow
-from fullchain.paper.tables import published
 
 __data__ = ("report.html.j2", "report.css", "report.js")
 
@@ -97,14 +97,14 @@ class Report:
 
     @property
     def compared(self) -> list[Metric]:
-        """Metrics that have a published value."""
+        """Metrics that have a reference value."""
         return [m for section in self.sections for m in section.metrics if m.published is not None]
 
 
 def number(one: Rounded | None) -> Markup:
     """Give a rounded number as HTML, or a dash for None."""
     if one is None:
-        return Markup(f'<span class="none" title="not published">{DASH}</span>')
+        return Markup(f'<span class="none" title="no reference value">{DASH}</span>')
     value = one.value.replace("-", "−")
     if one.uncertainty is None:
         text = value
@@ -118,8 +118,8 @@ def number(one: Rounded | None) -> Markup:
 
 
 def measured(metric: Metric) -> Markup:
-    """Give value and uncertainty of a metric as HTML."""
-    return number(rounded(metric.value, metric.uncertainty))
+    """Give value and uncertainty of a metric as HTML, or the limit that it is."""
+    return Markup.escape(tables.sign(metric)) + number(tables.measured(metric))
 
 
 def count(value: int) -> str:
@@ -189,7 +189,7 @@ def render(report: Report) -> str:
         "maths": lambda text: Markup(to_html(text)),
         "plain": to_plain,
         "measured": measured,
-        "published": lambda metric: number(published(metric)),
+        "published": lambda metric: number(tables.published(metric)),
         "count": count,
         "significant": significant,
         "duration": duration,

@@ -3,7 +3,6 @@
 import ast
 import importlib.resources
 import json
-import subprocess
 from pathlib import Path
 
 from fullchain.errors import InputError
@@ -36,21 +35,3 @@ def introduction(stage: str) -> str:
         return ""
     text = ast.get_docstring(ast.parse(source.read_bytes())) or ""
     return text.partition("\n")[0]
-
-
-def commit() -> str:
-    """Describe the state of the source code: the commit in git, and whether files differ."""
-    folder = Path(__file__).parent
-
-    def git(*arguments: str) -> str:
-        answer = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
-        )
-        return answer.stdout.strip()
-
-    try:
-        name = git("rev-parse", "--short=12", "HEAD")
-        changed = git("status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.CalledProcessError):
-        return "not in git"
-    return f"{name} with uncommitted changes" if changed else name

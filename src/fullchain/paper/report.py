@@ -14,9 +14,10 @@ from fullchain.paper.graph import Node, draw
 from fullchain.paper.indexes import IndexedFigure, read_index
 from fullchain.paper.lineage import Step, ancestors, steps_of
 from fullchain.paper.page import Picture, Report, Section, duration, render
-from fullchain.paper.records import commit, introduction, read_jobs
+from fullchain.paper.records import introduction, read_jobs
 from fullchain.paper.samples import read_cutflows, read_sample
 from fullchain.paper.settings import PaperSettings
+from fullchain.provenance import commit
 from fullchain.step import Given, Input, Output
 
 

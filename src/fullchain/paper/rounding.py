@@ -85,6 +85,47 @@ def rounded(value: float, uncertainty: float) -> Rounded:
     )
 
 
+def limit(value: float) -> Rounded:
+    """Round a limit to two digits: it has no uncertainty that says how many count.
+
+    Examples
+    --------
+    >>> [limit(value).value for value in (129.84, 0.0527, 2.996)]
+    ['130', '0.053', '3']
+    """
+    if not math.isfinite(value):
+        raise ValueError(f"cannot round a limit of {value}")
+    exact = _exact(value)
+    return alone(float(_round(exact, 1 - exact.adjusted()))) if value else alone(0.0)
+
+
+def quoted(value: float, uncertainty: float) -> Rounded:
+    """Give a reference value with the digits of its publication.
+
+    One whose uncertainty has more than two digits was computed and not quoted: it is rounded as
+    our own numbers are.
+
+    Examples
+    --------
+    >>> quoted(247.0, 3.0)
+    Rounded(value='247', uncertainty='3', exponent=0)
+    >>> quoted(0.0421387, 0.0012345)
+    Rounded(value='0.0421', uncertainty='0.0012', exponent=0)
+    """
+    number, error = _exact(value).normalize(), _exact(uncertainty).normalize()
+    if not uncertainty or len(error.as_tuple().digits) > 2:
+        return rounded(value, uncertainty)
+    places = max(_decimals_written(error), 0)
+    # A last digit of zero is lost in a float: 0.9819 +- 0.0010 has four decimals all the same.
+    if _decimals_written(number) == places + 1:
+        places += 1
+    return Rounded(_text(_round(number, places), places), _text(_round(error, places), places))
+
+
+def _decimals_written(number: Decimal) -> int:
+    return -int(number.as_tuple().exponent)
+
+
 def alone(value: float) -> Rounded:
     """Give a number without uncertainty as it was written, with at most six digits."""
     if value == 0:

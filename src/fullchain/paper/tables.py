@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fullchain.metrics import Metric
 from fullchain.paper.footnotes import Row, rows
 from fullchain.paper.markup import to_latex
-from fullchain.paper.rounding import Rounded, alone, rounded
+from fullchain.paper.rounding import Rounded, alone, limit, quoted, rounded
 
 DASH = "--"
 LONGEST_ON_A_PAGE = 40
@@ -31,20 +31,32 @@ def _bare(one: Rounded) -> str:
     return text if one.exponent == 0 else rf"({text}) \times 10^{{{one.exponent}}}"
 
 
-def published(metric: Metric) -> Rounded | None:
-    """Give the published value of a metric, or None where there is none.
+def measured(metric: Metric) -> Rounded:
+    """Give the value of a metric as it is shown: a limit has no uncertainty."""
+    if metric.limit is not None:
+        return limit(metric.value)
+    return rounded(metric.value, metric.uncertainty)
 
-    It is not rounded further than its publication did: without an uncertainty it stands as quoted.
+
+def sign(metric: Metric) -> str:
+    """Give what stands before the number: > or < for a limit, else nothing."""
+    return {"lower": "> ", "upper": "< ", None: ""}[metric.limit]
+
+
+def published(metric: Metric) -> Rounded | None:
+    """Give the reference value of a metric, or None where there is none.
+
+    It stands as quoted, and is not rounded further than its publication did.
     """
     if metric.published is None:
         return None
     if not metric.published_uncertainty:
         return alone(metric.published)
-    return rounded(metric.published, metric.published_uncertainty)
+    return quoted(metric.published, metric.published_uncertainty)
 
 
 def metrics_table(metrics: Sequence[Metric]) -> str:
-    """Give a table of quantity, value with uncertainty, and published value.
+    """Give a table of quantity, value with uncertainty, and reference value.
 
     Notes and sources stand below the last rule, marked with letters. It needs the package booktabs,
     and longtable where it is too long for a page.
@@ -56,7 +68,7 @@ def metrics_table(metrics: Sequence[Metric]) -> str:
         r"% needs \usepackage{booktabs,longtable}" if long else r"% needs \usepackage{booktabs}",
         rf"\begin{{{environment}}}{{p{{0.52\linewidth}}rr}}",
         r"  \toprule",
-        r"  Quantity & Value & Published \\",
+        r"  Quantity & Value & Reference \\",
         r"  \midrule",
         *([r"  \endhead"] if long else []),
         *(_line(row) for row in found),
@@ -77,10 +89,14 @@ def _line(row: Row) -> str:
     reference = published(metric)
     cells = [
         label + _superscript(row.note),
-        number(rounded(metric.value, metric.uncertainty)),
+        f"${_signed(metric)}$",
         DASH if reference is None else number(reference) + _superscript(row.source),
     ]
     return "  " + " & ".join(cells) + r" \\"
+
+
+def _signed(metric: Metric) -> str:
+    return sign(metric) + _bare(measured(metric))
 
 
 def _superscript(mark: str) -> str:
@@ -100,7 +116,7 @@ def number_macros(metrics: Sequence[Metric]) -> str:
         r"  \else\PackageError{fullchain}{no number is called #1}{}\fi}",
     ]
     for metric in metrics:
-        text = rf"\ensuremath{{{_bare(rounded(metric.value, metric.uncertainty))}}}"
+        text = rf"\ensuremath{{{_signed(metric)}}}"
         if metric.unit:
             text += rf"\,{to_latex(metric.unit)}"
         lines.append(rf"\expandafter\def\csname fullchain@{metric.name}\endcsname{{{text}}}")

@@ -85,6 +85,10 @@ def main(
             "signal": list(chosen.signal.samples),
             "background": list(chosen.background.samples),
         },
+        "labels": {
+            "signal": list(chosen.signal.labels),
+            "background": list(chosen.background.labels),
+        },
         "selection": window.model_dump(mode="json"),
         "jets": {
             "signal": int(test.is_signal.sum()),
@@ -146,7 +150,16 @@ def _sample(
     event = roc.event_numbers(
         *(columns[name][here] for name in ("sample", "run", "luminosityBlock", "event"))
     )
-    return Sample(score, signal, columns["weight"][here].astype(float), event)
+    weight = columns["weight"][here].astype(float)
+    for name, chosen in (("signal", signal), ("background", ~signal)):
+        # Not "<= 0": a sum that is no number is no better.
+        if not weight[chosen].sum() > 0:
+            raise InputError(
+                f"the weights of the {name} jets in one part of the events sum to "
+                f"{weight[chosen].sum():g}, not to a positive number: look at the column weight "
+                "of the jets, make more events, or widen tagging.selection"
+            )
+    return Sample(score, signal, weight, event)
 
 
 def _as_trained(
@@ -154,14 +167,20 @@ def _as_trained(
 ) -> Sample:
     """The test jets with the weights of training, under which a score is a probability."""
     weighting = tagger.reweighting
-    weight = training_weights(
-        {name: columns[name][here] for name in weighting.variables},
-        test.is_signal,
-        test.weight,
-        reference=weighting.reference,
-        bins=weighting.bins,
-        largest=weighting.largest,
-    )
+    try:
+        weight = training_weights(
+            {name: columns[name][here] for name in weighting.variables},
+            test.is_signal,
+            test.weight,
+            reference=weighting.reference,
+            bins=weighting.bins,
+            largest=weighting.largest,
+        )
+    except ValueError as problem:
+        raise InputError(
+            f"test jets with the weights of training: {problem}; make more events, or take fewer "
+            "tagging.taggers.*.reweighting.bins"
+        ) from None
     return Sample(test.score, test.is_signal, weight, test.event)
 
 

@@ -109,8 +109,10 @@ def score_histogram(score: Array, weight: Array, bins: int) -> dict[str, list[fl
 def calibration(jets: Sample, bins: int, replicas: int, seed: int) -> dict[str, Any]:
     """Part of signal against mean score, in bins of the score, for classes of equal weight.
 
-    The calibration error is the mean over jets of the distance between the two. Deviations are
-    those of the bootstrap over events. Empty bins are None.
+    `low` and `high` are Wilson's interval (68 %) for the effective number of events in the bin: a
+    bin that holds one class only has an uncertainty, too. The calibration error is the mean over
+    jets of the distance of part and score, its deviation that of the bootstrap over events. Empty
+    bins are None.
     """
     weight = np.where(
         jets.is_signal,
@@ -135,16 +137,39 @@ def calibration(jets: Sample, bins: int, replicas: int, seed: int) -> dict[str, 
         measure(stream(seed, "calibration", replica).poisson(1.0, events)[jets.event])
         for replica in range(replicas)
     ]
-    spread = np.full(bins, np.nan)
-    filled = np.isfinite(observed)
-    spread[filled] = np.nanstd(np.array([draw[1] for draw in draws])[:, filled], axis=0)
+    low, high = wilson(observed, _effective_events(weight, index, jets.event, bins))
     return {
         "edges": np.linspace(0.0, 1.0, bins + 1).tolist(),
         "predicted": _or_none(predicted),
         "observed": _or_none(observed),
-        "deviation": _or_none(spread),
+        "low": _or_none(low),
+        "high": _or_none(high),
         "error": {"value": error, "deviation": float(np.std([draw[2] for draw in draws]))},
     }
+
+
+def wilson(part: Array, number: Array) -> tuple[Array, Array]:
+    """Central 68 % interval of a part of `number` (Wilson, J. Am. Stat. Assoc. 22 (1927) 209).
+
+    Shapes are equal. It has a width for parts of zero and one, and always contains `part`, which
+    signed weights may push out of [0, 1].
+    """
+    inside = np.clip(part, 0.0, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centre = (inside + 0.5 / number) / (1 + 1 / number)
+        half = np.sqrt(inside * (1 - inside) / number + 0.25 / number**2) / (1 + 1 / number)
+    return np.minimum(centre - half, part), np.maximum(centre + half, part)
+
+
+def _effective_events(
+    weight: Array, index: npt.NDArray[np.intp], event: npt.NDArray[np.intp], bins: int
+) -> Array:
+    """Effective number of events in each bin: (sum w)^2 / sum w^2, jets of an event together."""
+    together, group = np.unique(np.stack([index, event]), axis=1, return_inverse=True)
+    sums = np.bincount(group.ravel(), weight, together.shape[1])
+    squares = np.bincount(together[0], sums**2, bins)
+    total = np.bincount(index, weight, bins)
+    return np.divide(total**2, squares, out=np.full(bins, np.nan), where=squares > 0)
 
 
 def tau32_score(tau32: Array, msoftdrop: Array, low: float, high: float) -> Array:

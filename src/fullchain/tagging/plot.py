@@ -1,30 +1,26 @@
 """Draw ROC curves, rejections, scores, calibration and training history from saved numbers."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from fullchain.plotting import (
-    COLOURS,
-    FigureSet,
-    curve,
-    figure,
-    figure_set,
-    finish,
-    histogram,
-    points,
-    ratio_band,
-    ratio_figure,
-    ratio_points,
-)
+from fullchain.drawing import curve, histogram, points, ratio_band, ratio_points
+from fullchain.plotting import COLOURS, FigureSet, figure, figure_set, finish, ratio_figure
 from fullchain.step import Given, Input, Output
 
 Numbers = dict[str, Any]
 
 CLASS_COLOURS = {"signal": COLOURS[2], "background": COLOURS[0]}
 BASELINE_COLOUR = COLOURS[7]
+
+ARROW = 0.6
+"""Length of the arrow of a limit, as a fraction of the value: the same at all heights in a
+logarithmic panel."""
 
 
 def main(
@@ -61,7 +57,8 @@ def _curves(measured: list[Numbers]) -> list[tuple[Numbers, str, Any, Any]]:
     baseline = measured[0]["baseline"]
     low, high = baseline["window"]
     cut = rf"$\tau_{{32}}$, {low:g} < $m_{{SD}}$ < {high:g} GeV"
-    label = f"{cut}, AUC {baseline['auc']['value']:.4f}"
+    auc = baseline["auc"]
+    label = f"{cut}, AUC {auc['value']:.4f} ± {auc['deviation']:.4f}"
     return [*drawn, (baseline, label, BASELINE_COLOUR, "--")]
 
 
@@ -80,15 +77,16 @@ def _roc(figures: FigureSet, measured: list[Numbers]) -> None:
             linestyle=style,
         )
     ax.set_xlim(0, 1)
-    ax.set_ylim(1e-4, 1.0)
     finish(
         ax,
         xlabel="signal efficiency",
         ylabel="background efficiency",
         logy=True,
         right=_right(measured[0]),
+        legend=False,
     )
-    ax.legend(loc="upper left")
+    ax.set_ylim(_decade_below(measured), 1.0)
+    _legend_below(fig, ax)
     figures.save(
         fig,
         "roc",
@@ -115,16 +113,7 @@ def _rejection(figures: FigureSet, measured: list[Numbers]) -> None:
         )
     for one, _, colour, _ in _curves(measured):
         for point in one["working_points"]:
-            value = point["rejection"]
-            up = (value["high"] or value["value"]) - value["value"]
-            ax.errorbar(
-                point["signal_efficiency"],
-                value["value"],
-                yerr=[[value["value"] - value["low"]], [up]],
-                lolims=value["is_limit"],
-                fmt="o",
-                color=colour,
-            )
+            _point(ax, point["signal_efficiency"], point["rejection"], colour)
     ax.set_xlim(0, 1)
     finish(
         ax,
@@ -132,15 +121,35 @@ def _rejection(figures: FigureSet, measured: list[Numbers]) -> None:
         ylabel=r"background rejection $1/\epsilon_B$",
         logy=True,
         right=_right(measured[0]),
+        legend=False,
+        headroom=1.0,
     )
+    ax.set_ylim(bottom=1.0)
+    _legend_below(fig, ax)
     figures.save(
         fig,
         "rejection",
         "Background rejection",
         "Inverse background efficiency against signal efficiency; bands and error bars are the "
-        "central 68 % of a bootstrap over events, points the working points of the tables (arrows: "
-        "lower limits at 95 % CL). A curve starts where background passes.",
+        "central 68 % of a bootstrap over events, points the working points of the tables. An "
+        "arrow on a full point means that the interval has no upper end; open points are lower "
+        "limits at 95 % CL. A curve starts where background passes.",
     )
+
+
+def _point(ax: Axes, efficiency: float, rejection: Numbers, colour: Any) -> None:
+    """Draw a working point; an arrow stands for an upper end that is not known."""
+    value = rejection["value"]
+    look = {"fmt": "o", "color": colour, "mfc": "white" if rejection["is_limit"] else colour}
+    below = value - rejection["low"]
+    if rejection["high"] is not None:
+        above = rejection["high"] - value
+        ax.errorbar(efficiency, value, yerr=[[below], [above]], **look)
+        return
+    # matplotlib draws no lower bar together with an arrow, so each is drawn by itself.
+    ax.errorbar(efficiency, value, yerr=ARROW * value, lolims=True, **look)
+    if below > 0:
+        ax.errorbar(efficiency, value, yerr=[[below], [0.0]], **look)
 
 
 def _calibration(figures: FigureSet, measured: list[Numbers]) -> None:
@@ -152,21 +161,32 @@ def _calibration(figures: FigureSet, measured: list[Numbers]) -> None:
         ax.errorbar(
             [table["predicted"][k] for k in filled],
             [table["observed"][k] for k in filled],
-            yerr=[table["deviation"][k] for k in filled],
+            yerr=[
+                [table["observed"][k] - table["low"][k] for k in filled],
+                [table["high"][k] - table["observed"][k] for k in filled],
+            ],
             fmt="o-",
             color=COLOURS[number % len(COLOURS)],
             label=f"{one['tagger']}, mean distance {table['error']['value']:.3f} "
             f"± {table['error']['deviation']:.3f}",
         )
     ax.set_xlim(0, 1)
-    finish(ax, xlabel="mean score", ylabel="part of signal", right=_right(measured[0]))
+    finish(
+        ax,
+        xlabel="mean score",
+        ylabel="part of signal",
+        right=_right(measured[0]),
+        legend=False,
+    )
+    ax.set_ylim(0, 1)
+    _legend_below(fig, ax)
     figures.save(
         fig,
         "calibration",
         "Calibration of the scores",
         "Part of signal in bins of the score against the mean score there, for test jets with the "
         "weights of training (classes of equal size and spectrum). On the diagonal a score is a "
-        "probability. Error bars are standard deviations of a bootstrap over events.",
+        "probability. Error bars are Wilson's 68 % intervals for the effective number of events.",
     )
 
 
@@ -242,6 +262,23 @@ def _history(figures: FigureSet, tagger: str, history: Numbers) -> None:
         f"{history['parameters']} parameters. In training, the mean over the epoch while the "
         "network changes; in validation, after it.",
     )
+
+
+def _legend_below(fig: Figure, ax: Axes) -> None:
+    """Put the legend under the panel, where it hides no curve whatever its shape."""
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center")
+
+
+def _decade_below(measured: list[Numbers]) -> float:
+    """Lower end of the axis: the power of ten below the smallest efficiency of all curves."""
+    values = [
+        value
+        for one in measured
+        for roc in (one["roc"], one["baseline"]["roc"])
+        for value in roc["background_efficiency"]
+        if value > 0
+    ]
+    return min(0.1, 10.0 ** math.floor(math.log10(min(values)))) if values else 0.1
 
 
 def _jets(measured: Numbers) -> str:

@@ -1,13 +1,14 @@
 """Collect the numbers of all taggers, with the published ones beside them."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from fullchain.errors import InputError
 from fullchain.metrics import Metric, write_metrics
 from fullchain.step import Given, Input, Output
-from fullchain.tagging.published import NOTE, VALUES
+from fullchain.tagging.published import NOTE, Published, reference
 
 
 def main(
@@ -28,8 +29,8 @@ def main(
 
 def tagger_metrics(measured: dict[str, Any]) -> list[Metric]:
     """Metrics of one tagger from the content of its performance.json."""
-    name, kind = measured["tagger"], measured["architecture"]
-    rows = _quality(name, name, measured, kind)
+    name = measured["tagger"]
+    rows = _quality(name, name, measured, reference(measured))
     error = measured["calibration"]["error"]
     rows.append(
         Metric(
@@ -46,8 +47,8 @@ def tagger_metrics(measured: dict[str, Any]) -> list[Metric]:
             Metric(
                 f"{name}.test_{label}_jets",
                 number,
-                number**0.5,
-                "counting",
+                0.0,
+                "exact count",
                 f"{name}: {label} jets in the test part",
                 unit="jets",
             )
@@ -60,10 +61,12 @@ def baseline_metrics(measured: dict[str, Any]) -> list[Metric]:
     baseline = measured["baseline"]
     low, high = baseline["window"]
     label = f"tau32 with {low:g} < soft-drop mass < {high:g} GeV"
-    return _quality(f"baseline_{baseline['name']}", label, baseline, "")
+    return _quality(f"baseline_{baseline['name']}", label, baseline, {})
 
 
-def _quality(name: str, label: str, measured: dict[str, Any], kind: str) -> list[Metric]:
+def _quality(
+    name: str, label: str, measured: dict[str, Any], references: Mapping[str, Published]
+) -> list[Metric]:
     quantities: list[tuple[str, str, float, float, str | None]] = [
         ("auc", "AUC", measured["auc"]["value"], measured["auc"]["deviation"], None),
         (
@@ -84,9 +87,9 @@ def _quality(name: str, label: str, measured: dict[str, Any], kind: str) -> list
         )
     rows = []
     for quantity, text, value, uncertainty, remark in quantities:
-        reference = VALUES.get(kind, {}).get(quantity)
+        found = references.get(quantity)
         notes = [remark] if remark else []
-        notes += [NOTE] if reference else []
+        notes += [NOTE] if found else []
         rows.append(
             Metric(
                 f"{name}.{quantity}",
@@ -94,10 +97,11 @@ def _quality(name: str, label: str, measured: dict[str, Any], kind: str) -> list
                 uncertainty,
                 "limit" if remark else "bootstrap",
                 f"{label}: {text}",
-                published=reference.value if reference else None,
-                published_uncertainty=reference.uncertainty if reference else None,
-                source=reference.source if reference else None,
+                published=found.value if found else None,
+                published_uncertainty=found.uncertainty if found else None,
+                source=found.source if found else None,
                 note="; ".join(notes) or None,
+                limit="lower" if remark else None,
             )
         )
     return rows

@@ -18,7 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from fullchain.atomic import write_text
 from fullchain.dag.closure import code
 from fullchain.errors import InputError
-from fullchain.learning import split
+from fullchain.learning import device, split
 from fullchain.learning.checkpoint import fingerprint
 from fullchain.learning.settings import TrainingSettings
 from fullchain.learning.standardise import Standardisation, measure
@@ -58,18 +58,13 @@ def main(
     chosen = settings.model(f"tagging.taggers.{tagger}", TaggerSettings)
     window = settings.model("tagging.selection", SelectionSettings)
     how = settings.model("tagging.training", TrainingSettings)
-    jets, is_signal = _read_classes(signal, background, chosen, window)
-    parts = _parts(jets, settings.model("tagging.split", SplitSettings), settings.seed)
-    batches, numbers = {}, {}
-    for part in (split.TRAIN, split.VALIDATION):
-        here = parts == part
-        numbers[part] = _numbers(part, is_signal[here])
-        batches[part] = _batch(jets.where(here), is_signal[here], chosen)
+    place = device.choose(how.device).type
+    batches, numbers = _prepare(signal, background, chosen, window, settings)
     seed = derive(settings.seed, "tagging", tagger)
     scale = _standardisation(chosen, batches[split.TRAIN])
     network = initialised(seed, lambda: Tagger(chosen, scale))
     resumption = Resumption(
-        model.with_name("checkpoint.pt"), _fingerprint(settings, tagger, batches)
+        model.with_name("checkpoint.pt"), _fingerprint(settings, tagger, place, batches)
     )
     record = train(
         network,
@@ -88,10 +83,32 @@ def main(
         "tagger": tagger,
         "parameters": sum(weights.numel() for weights in network.parameters()),
         "jets": numbers,
+        "device": place,
         **record.as_dict(),
     }
     write_text(history, json.dumps(content, indent=1, allow_nan=False) + "\n")
     resumption.path.unlink(missing_ok=True)
+
+
+def _prepare(
+    signal: list[Path],
+    background: list[Path],
+    tagger: TaggerSettings,
+    window: SelectionSettings,
+    settings: Given,
+) -> tuple[dict[str, dict[str, Tensor]], dict[str, dict[str, int]]]:
+    """Give tensors and numbers of jets of each part.
+
+    All other arrays are freed on return: training holds each of its jets in memory once.
+    """
+    jets, is_signal = _read_classes(signal, background, tagger, window)
+    parts = _parts(jets, settings.model("tagging.split", SplitSettings), settings.seed)
+    batches, numbers = {}, {}
+    for part in (split.TRAIN, split.VALIDATION):
+        here = parts == part
+        numbers[part] = _numbers(part, is_signal[here])
+        batches[part] = _batch(jets.where(here), is_signal[here], tagger)
+    return batches, numbers
 
 
 def _read_classes(
@@ -206,11 +223,15 @@ def _objective(rotate: bool) -> Objective:
     return objective
 
 
-def _fingerprint(settings: Given, tagger: str, batches: dict[str, dict[str, Tensor]]) -> str:
+def _fingerprint(
+    settings: Given, tagger: str, place: str, batches: dict[str, dict[str, Tensor]]
+) -> str:
     texts: dict[str, Any] = {
         "code": code("tagging.train"),
         "settings": json.dumps(settings.values, sort_keys=True),
         "tagger": tagger,
+        # The setting may be auto, and a training must not change its device halfway.
+        "device": place,
     }
     tensors = {
         f"{part}.{name}": rows for part, batch in batches.items() for name, rows in batch.items()

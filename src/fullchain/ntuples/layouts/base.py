@@ -106,6 +106,10 @@ class Layout(Protocol):
         """Whether the file has candidates at all; if not, only `stored_fatjets` is of use."""
         ...
 
+    def momenta_are_weighted(self, events: Any) -> bool:
+        """Whether the momenta of the candidates contain the pile-up weight already."""
+        ...
+
     def candidates(self, events: Any, fields: Collection[str] = CANDIDATE_FIELDS) -> ak.Array:
         """Candidates, (events, var) records with ``fields``; see the module's table."""
         ...

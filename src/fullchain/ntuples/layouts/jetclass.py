@@ -83,6 +83,10 @@ class JetClass:
         """Whether the file has candidates: always."""
         return True
 
+    def momenta_are_weighted(self, events: Any) -> bool:
+        """True: there are no weights to apply."""
+        return True
+
     def candidates(self, events: Any, fields: Collection[str] = CANDIDATE_FIELDS) -> ak.Array:
         """Particles of the jet, (events, var) records with ``fields``."""
         return ak.zip({field: getattr(self, f"_{field}")(events) for field in fields})

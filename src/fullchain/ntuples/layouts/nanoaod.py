@@ -69,8 +69,9 @@ class FullchainNanoSchema(NanoAODSchema):
 class NanoAOD:
     """Reader of CMS NanoAOD.
 
-    Where constituents exist (v15: PFCand) they are those of the AK8 jets, and their momenta already
-    contain the PUPPI weight: summed, they give the uncorrected jet within 0.3 %.
+    Where constituents exist they are those of the AK8 jets. In v15 (PFCand) their momenta already
+    contain the PUPPI weight: summed, they give the uncorrected jet within 0.3 %. In PFNano with
+    the constituents only (PFCands) the weight is a column of its own, as it is with all candidates.
     """
 
     signature = detect.NANOAOD
@@ -103,6 +104,11 @@ class NanoAOD:
     def has_candidates(self, events: Any) -> bool:
         """Whether the file has candidates at all."""
         return _first(events, detect.CANDIDATE_COLLECTIONS) is not None
+
+    def momenta_are_weighted(self, events: Any) -> bool:
+        """Whether the momenta contain the PUPPI weight: where this is not a column of its own."""
+        source = _need(events, detect.CANDIDATE_COLLECTIONS, "particle-flow candidates")
+        return "puppiWeight" not in source.fields
 
     def candidates(self, events: Any, fields: Collection[str] = CANDIDATE_FIELDS) -> ak.Array:
         """Candidates, (events, var) records with ``fields``; defaults as in `base`."""

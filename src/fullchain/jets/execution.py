@@ -1,0 +1,122 @@
+"""Treating chunks of events with the coffea executor of the settings.
+
+A failure of one file is reported with its number, so that the caller can read that file again.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any
+
+from coffea import processor
+from coffea.processor.executor import WorkItem
+
+from fullchain.jets.processor import Failure, JetProcessor
+from fullchain.jets.settings import ReadingSettings
+from fullchain.ntuples.inspection import open_options
+from fullchain.ntuples.manifests import is_url
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How chunks are treated.
+
+    Parameters
+    ----------
+    executor
+        Of coffea.
+    one_by_one
+        Each chunk by itself, so that the progress shows and the first failure ends the pass.
+    timeout
+        Longest silence of a remote server [s].
+    advance
+        Gets the number of events of what is done.
+    """
+
+    executor: Any
+    task: JetProcessor
+    one_by_one: bool
+    timeout: float
+    advance: Callable[[int], None]
+
+    def __call__(self, items: Sequence[WorkItem]) -> tuple[list[Any], list[Failure]]:
+        """Treat chunks; give those that were read, and the failures."""
+        chunks: list[Any] = []
+        for batch in self._batches(items):
+            read, failures = self._run(batch)
+            chunks += read
+            self.advance(sum(stop - start for _, start, stop, _ in read))
+            if failures:
+                return chunks, failures
+        return chunks, []
+
+    def _batches(self, items: Sequence[WorkItem]) -> Iterator[list[WorkItem]]:
+        """Cut into what runs at once: remote files one by one, so that a failure has a name."""
+        if self.one_by_one:
+            yield from ([item] for item in items)
+            return
+        local = [item for item in items if not is_url(item.filename)]
+        if local:
+            yield local
+        remote: dict[str, list[WorkItem]] = {}
+        for item in items:
+            if is_url(item.filename):
+                remote.setdefault(item.filename, []).append(item)
+        yield from remote.values()
+
+    def _run(self, batch: list[WorkItem]) -> tuple[list[Any], list[Failure]]:
+        path = batch[0].filename
+        runner = processor.Runner(executor=self.executor, schema=self.task.layout.schema)
+        # without coffea's own progress bar and its remarks on columns we do not read
+        with redirect_stdout(StringIO()), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=RuntimeWarning, module="coffea")
+            options = open_options(path, self.timeout)
+            try:
+                out = runner.run(batch, self.task, uproot_options=options)["out"]
+            except Exception as problem:
+                # the processor reports what it knows of; anything else that it raises is a bug
+                if not is_url(path) or "Failed processing file" in str(problem):
+                    raise
+                number = dict(batch[0].usermeta or {})["number"]
+                return [], [Failure(number, f"{path}: {_first_line(problem)}", passing=True)]
+        return out["chunks"], out["failures"]
+
+
+def _first_line(problem: Exception) -> str:
+    cause = problem.__cause__ or problem
+    return f"{type(cause).__name__}: {(str(cause).splitlines() or [''])[0]}"
+
+
+@contextmanager
+def execution(
+    settings: ReadingSettings, task: JetProcessor, timeout: float, advance: Callable[[int], None]
+) -> Iterator[Execution]:
+    """Start the executor of the settings; parameters as in `Execution`."""
+    with _executor(settings) as executor:
+        yield Execution(executor, task, settings.executor == "iterative", timeout, advance)
+
+
+@contextmanager
+def _executor(settings: ReadingSettings) -> Iterator[Any]:
+    # retries of coffea know neither replicas nor pauses: ours do
+    quiet = {"status": False, "retries": 0}
+    if settings.executor == "iterative":
+        yield processor.IterativeExecutor(status=False, retries=0)
+    elif settings.executor == "futures":
+        yield processor.FuturesExecutor(workers=settings.workers, **quiet)
+    else:
+        from distributed import Client, LocalCluster
+
+        if settings.dask_scheduler:
+            with Client(settings.dask_scheduler) as client:
+                yield processor.DaskExecutor(client=client, **quiet)
+        else:
+            with (
+                LocalCluster(
+                    n_workers=settings.workers, threads_per_worker=1, dashboard_address=None
+                ) as cluster,
+                Client(cluster) as client,
+            ):
+                yield processor.DaskExecutor(client=client, **quiet)

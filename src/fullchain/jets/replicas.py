@@ -1,0 +1,112 @@
+"""One file of a part: which of its replicas is read, and what happens after a failure."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import uproot
+from coffea.processor.executor import WorkItem
+
+from fullchain.errors import InputError
+from fullchain.jets.processor import Failure
+from fullchain.ntuples.inspection import failures_named, open_options
+from fullchain.ntuples.layouts.base import Layout
+from fullchain.ntuples.manifests import PartManifest, SourceFile, is_url, resolve
+from fullchain.ntuples.sources import FIRST_WAIT, Source, first_answer
+
+
+class ReplicatedFile:
+    """A file to read from the first of its replicas that is there and whole.
+
+    Parameters
+    ----------
+    part, manifest
+        The part and where its manifest lies.
+    number
+        Place of the file among those to read.
+    """
+
+    def __init__(self, part: PartManifest, manifest: Path, number: int, layout: Layout) -> None:
+        self.part, self.number, self.layout = part, number, layout
+        self.entry: SourceFile = part.good[number]
+        places = (self.entry.path, *self.entry.replicas)
+        self.places = [resolve(part, manifest, place) for place in places]
+        self.path = self.places[0]
+        self._identity = b""
+        self._failures = 0
+        self._reasons: list[str] = []
+
+    def open(self) -> None:
+        """Look at the replicas in their order until one is as the manifest says.
+
+        Raises
+        ------
+        InputError
+            None is; gives the reason of each.
+        """
+        self.path, self._identity = first_answer(
+            Source(tuple(self.places)), self._inspect, retries=self.part.retries, report=_report
+        )
+        self.places = self.places[self.places.index(self.path) :]
+
+    def items(self, events_per_chunk: int, done: set[tuple[int, int]]) -> Iterator[WorkItem]:
+        """Give the chunks that are not among those done, (number of the file, first entry)."""
+        for start in range(0, self.entry.events, events_per_chunk):
+            stop = min(start + events_per_chunk, self.entry.events)
+            if (self.number, start) not in done:
+                yield WorkItem(
+                    self.part.sample, self.path, self.entry.tree, start, stop,
+                    self._identity, {"number": self.number},
+                )  # fmt: skip
+
+    def failed(self, failure: Failure) -> None:
+        """After a failure that may pass wait, else go on to the next replica.
+
+        Raises
+        ------
+        InputError
+            No replica is left.
+        """
+        self._failures += 1
+        if failure.passing and is_url(self.path) and self._failures <= self.part.retries:
+            pause = FIRST_WAIT * 2 ** (self._failures - 1)
+            attempts = f"(attempt {self._failures} of {self.part.retries + 1})"
+            _report(f"{failure.message} {attempts}; next attempt in {pause:g} s")
+            time.sleep(pause)
+            return
+        self._reasons.append(failure.message)
+        self._failures = 0
+        self.places = self.places[1:]
+        if not self.places:
+            raise InputError("\n".join(self._reasons))
+        _report(f"{failure.message}; trying the next replica")
+
+    def _inspect(self, path: str) -> bytes:
+        """Give the identity of a file that is as when the manifest was made."""
+        place = path if is_url(path) else {path: None}
+        with (
+            failures_named(path),
+            uproot.open(place, **open_options(path, self.part.timeout)) as file,
+        ):
+            if f"{self.entry.tree};1" not in file.keys(cycle=True) and self.entry.tree not in file:
+                raise InputError(f"{path}: has no tree '{self.entry.tree}'")
+            tree = file[self.entry.tree]
+            self.layout.check(path, tree, is_data=self.part.is_data)
+            self._check_entries(path, tree.num_entries)
+            return bytes(file.file.uuid.bytes)
+
+    def _check_entries(self, path: str, found: int) -> None:
+        expected = self.entry.entries
+        # older manifests do not say how many entries the tree has
+        if found == expected or (expected is None and found >= self.entry.events):
+            return
+        raise InputError(
+            f"{path}: tree '{self.entry.tree}' has {found} entries, the manifest says "
+            f"{self.entry.events if expected is None else expected}; the file changed, make the "
+            "manifest again"
+        )
+
+
+def _report(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
