@@ -78,7 +78,9 @@ rule jets_histograms:
         gpu=0,
     params:
         code=code("jets.histograms"),
-        settings=settings("seed", "jets.measurement", "jets.clustering.radius"),
+        settings=settings(
+            "seed", "jets.measurement", "jets.selection", "jets.clustering.radius"
+        ),
     message:
         "Jets: control histograms and numbers of all samples"
     shell:
@@ -104,7 +106,7 @@ rule jets_plot:
         gpu=0,
     params:
         code=code("jets.plot"),
-        settings=settings("jets.figures"),
+        settings=settings("jets.figures", "jets.shifts"),
     message:
         "Jets: control plots"
     shell:

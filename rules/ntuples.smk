@@ -209,7 +209,13 @@ rule ntuples_plot:
         gpu=0,
     params:
         code=code("ntuples.plot"),
-        settings=settings(),
+        settings=settings(
+            *(
+                f"ntuples.samples.{sample}.{key}"
+                for sample in samples("generated")
+                for key in ("pileup", "pileup_profile")
+            )
+        ),
     message:
         "Ntuples: figures"
     shell:

@@ -34,7 +34,7 @@ TAGGING_GPU = int(CONFIG.tagging.training.device != "cpu")
 
 
 def training_memory(wildcards, input):
-    """Memory of a training in MB: libraries, and the jets as padded arrays, twice while they are read."""
+    """Memory in MB: libraries, and the padded jets twice, as while they are read."""
     particles = CONFIG.tagging.taggers[wildcards.tagger].n_constituents
     return int(2000 + 2 * input.size_mb * max(1, particles / 64))
 

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from fullchain.errors import InputError
 from fullchain.jets import cluster, figures, histograms, plot
 from fullchain.jets.observables import (
-    OBSERVABLES,
     bootstrap,
+    observables,
     weighted_mean,
     weighted_median,
     weighted_width,
@@ -63,7 +63,7 @@ def test_histograms_hold_the_jets(jets, filled):
     table = pq.read_table(jets[0], filters=[("variation", "==", "nominal")])
     weight = table["weight"].to_numpy()
     with uproot.open(filled / "histograms.root") as file:
-        for observable in OBSERVABLES:
+        for observable in observables(500, 700):
             stored = file[f"qcd/nominal/all/{observable.name}"]
             np.testing.assert_allclose(stored.axis().edges(), observable.edges)
             if observable.name == "response":
@@ -111,7 +111,7 @@ def test_figures_are_those_the_workflow_expects(filled, tmp_path, monkeypatch):
 
 def draw(filled: Path, folder: Path, **chosen: dict[str, int]) -> list[str]:
     changed = {"shifted": {}, "alternatives": {}, "lund": {}, **chosen}
-    given = Given({"jets": {"figures": changed}})
+    given = Given({"jets": {"figures": changed, "shifts": {}}})
     index = folder / "index.json"
     plot.main(histograms=filled / "histograms.root", index=index, settings=given)
     return [entry["name"] for entry in json.loads(index.read_text())]
@@ -123,6 +123,70 @@ def test_label_that_does_not_occur_leaves_its_figure_empty(filled, tmp_path):
 
 def test_sample_that_does_not_exist_has_no_figures(filled, tmp_path):
     assert draw(filled, tmp_path, lund={"zprime": 5}) == []
+
+
+def empty_window(toy: Path, folder: Path, **jets: object) -> tuple[Path, Given]:
+    """Histograms of two samples of which one has no jet: the folder and the settings."""
+    given = Given({"seed": 5, "jets": SETTINGS.model_dump(mode="json") | jets})
+    paths = []
+    for sample, window in (("qcd", {}), ("qcd_a14", {"pt_min": 5000, "pt_max": 6000})):
+        selection = SETTINGS.selection.model_dump() | window
+        chosen = Given({"seed": 5, "jets": given["jets"] | {"selection": selection}})
+        paths.append(folder / sample / "0000.parquet")
+        summary = folder / f"{sample}.json"
+        cluster.main(manifest=toy, jets=paths[-1], summary=summary, settings=chosen)
+    histograms.main(
+        jets=paths,
+        histograms=folder / "histograms.root",
+        metrics=folder / "metrics.json",
+        settings=given,
+    )
+    return folder, given
+
+
+def test_a_sample_without_jets_has_all_its_figures(toy, tmp_path, monkeypatch):
+    for kind in ("SHAPES", "SHIFTED", "ALTERNATIVE"):
+        monkeypatch.setattr(figures, kind, ("mass",))
+    chosen = {
+        "shifted": {"qcd": -2, "qcd_a14": 5},
+        "alternatives": {"qcd_a14": "qcd"},
+        "lund": {"qcd_a14": 0},
+    }
+    folder, given = empty_window(toy, tmp_path, figures=chosen)
+    index = tmp_path / "figures" / "index.json"
+    plot.main(histograms=folder / "histograms.root", index=index, settings=given)
+    drawn = {entry["name"]: entry["caption"] for entry in json.loads(index.read_text())}
+    expected = figures.names(
+        figures.FigureSettings(**chosen), ["qcd", "qcd_a14"], sorted(SETTINGS.shifts)
+    )
+    assert sorted(drawn) == sorted(expected)
+    caption = drawn["shifts_qcd_a14_mass"]
+    assert "No jet was selected" in caption and "track efficiency down" in caption
+    assert "Not there" not in drawn["shifts_qcd_mass"]
+
+
+def test_histograms_of_pt_span_the_selection_and_figures_lose_no_jet(toy, tmp_path):
+    selection = SETTINGS.selection.model_dump() | {"pt_min": 450.0, "pt_max": 800.0}
+    given = Given({"seed": 5, "jets": SETTINGS.model_dump(mode="json") | {"selection": selection}})
+    path = tmp_path / "qcd" / "0000.parquet"
+    cluster.main(manifest=toy, jets=path, summary=tmp_path / "s.json", settings=given)
+    where = {"histograms": tmp_path / "h.root", "metrics": tmp_path / "m.json"}
+    histograms.main(jets=[path], settings=given, **where)
+    table = pq.read_table(path, filters=[("variation", "==", "nominal")])
+    assert table["pt"].to_numpy().min() < 500
+    total = table["weight"].to_numpy().sum()
+    with uproot.open(tmp_path / "h.root") as file:
+        stored = file["qcd/nominal/all/pt"]
+        assert stored.axis().edges()[[0, -1]].tolist() == [450, 800]
+        assert stored.values().sum() == pytest.approx(total)
+        for name in ("pt", "n_constituents", "tau21"):
+            shape = plot._contents(file, "qcd/nominal/all", name, 2)
+            whole = file[f"qcd/nominal/all/{name}"].values(flow=True).sum()
+            assert shape.values.sum() == pytest.approx(whole)
+
+
+def test_overflow_is_in_the_outermost_bins():
+    assert plot._with_flow(np.array([1.0, 2, 3, 4, 5])).tolist() == [3, 3, 9]
 
 
 def test_file_that_is_no_table_of_jets_is_named(tmp_path):

@@ -60,7 +60,7 @@ def test_data_have_weight_one_and_no_truth_whatever_the_branches(ntuple):
     assert result.cutflow["nominal"]["all"] == {"events": EVENTS, "sum_of_weights": EVENTS}
     rows = ak.from_arrow(result.tables["nominal"])
     assert len(rows) > 10
-    assert ak.all(rows.weight == 1) and ak.all(rows.label == -1) and np.isnan(rows.gen_pt).all()
+    assert ak.all(rows.weight == 1) and ak.all(rows.label == -1) and ak.all(np.isnan(rows.gen_pt))
     simulated = ak.from_arrow(jets(ingest(ntuple)[0]).tables["nominal"])
     assert ak.any(simulated.label == 0) and not ak.all(simulated.weight == 1)
 

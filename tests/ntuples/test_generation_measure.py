@@ -127,6 +127,23 @@ def test_figures_are_those_that_were_announced(measured: tuple[Path, Path], tmp_
         assert (index.parent / f"{name}.png").stat().st_size > 1000
 
 
+def test_little_pileup_has_its_figures_too(tmp_path: Path) -> None:
+    values = {"kind": "generated", "process": "qcd", "pthat_min": 525.0, "events": 100}
+    settings = NtuplesSettings(
+        samples={"qcd": {**values, "pileup": 5.0}}, keep_default_samples=False
+    )
+    manifest = write_sample(tmp_path, "qcd", pileup=5, weights=1)
+    metrics, numbers = tmp_path / "metrics.json", tmp_path / "numbers.json"
+    measure.main(manifests=[manifest], metrics=metrics, numbers=numbers, settings=SETTINGS)
+    index = tmp_path / "figures" / "index.json"
+    given = Given({"ntuples": {"samples": {"qcd": {"pileup": 5.0, "pileup_profile": {}}}}})
+    plot.main(numbers=numbers, index=index, settings=given)
+    captions = {entry["name"]: entry["caption"] for entry in json.loads(index.read_text())}
+    assert sorted(captions) == sorted(figures.names(settings.samples))
+    for name in ("pileup_density", "pileup_spectra"):
+        assert "No sample has enough pile-up" in captions[name]
+
+
 def test_ingested_samples_alone_are_enough(tmp_path: Path) -> None:
     metrics, numbers = tmp_path / "metrics.json", tmp_path / "numbers.json"
     measure.main(

@@ -76,8 +76,8 @@ class Execution:
             try:
                 out = runner.run(batch, self.task, uproot_options=options)["out"]
             except Exception as problem:
-                # the processor reports what it knows of; anything else that it raises is a bug
-                if not is_url(path) or "Failed processing file" in str(problem):
+                # coffea could not open the file; of what comes later the processor tells
+                if not is_url(path):
                     raise
                 number = dict(batch[0].usermeta or {})["number"]
                 return [], [Failure(number, f"{path}: {_first_line(problem)}", passing=True)]

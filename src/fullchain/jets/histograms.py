@@ -15,23 +15,26 @@ from fullchain.atomic import atomic
 from fullchain.errors import InputError
 from fullchain.jets.arrays import Array
 from fullchain.jets.observables import (
+    AXIS_TITLES,
     LUND_X,
     LUND_Y,
-    OBSERVABLES,
+    Observable,
     bootstrap,
+    observables,
     weighted_mean,
     weighted_median,
     weighted_width,
 )
-from fullchain.jets.settings import MeasurementSettings
+from fullchain.jets.settings import MeasurementSettings, SelectionSettings
 from fullchain.jets.truth import NAMES
 from fullchain.metrics import Metric, write_metrics
 from fullchain.step import Given, Input, Output
 
 ALL = "all"
+NOMINAL = "nominal"
 _COLUMNS = (
     "run", "luminosityBlock", "event", "variation", "weight", "label", "label_fully_contained",
-    "gen_pt", *(o.name for o in OBSERVABLES if o.name != "response"),
+    "gen_pt", *(name for name in AXIS_TITLES if name != "response"),
 )  # fmt: skip
 
 MEASURED = (
@@ -62,15 +65,18 @@ def main(
         A file is no table of jets.
     """
     window = settings.model("jets.measurement", MeasurementSettings)
+    selection = settings.model("jets.selection", SelectionSettings)
+    binned = observables(selection.pt_min, selection.pt_max)
     radius = float(settings["jets.clustering.radius"])
     filled: dict[str, Any] = {}
     numbers: list[Metric] = []
     for sample, paths in by_sample(jets).items():
         table = pa.concat_tables([read_jets(path) for path in paths])
-        for variation in pc.unique(table["variation"]).to_pylist():
+        # a sample without any jet has empty histograms: it is not a sample that is missing
+        for variation in dict.fromkeys([NOMINAL, *pc.unique(table["variation"]).to_pylist()]):
             columns = _columns(table.filter(pc.equal(table["variation"], variation)))
-            filled |= fill(f"{sample}/{variation}", columns)
-            if variation == "nominal":
+            filled |= fill(f"{sample}/{variation}", columns, binned)
+            if variation == NOMINAL:
                 numbers += measure(sample, columns, window, settings.seed)
                 filled |= fill_lund(f"{sample}/{variation}", paths, radius)
     with atomic(histograms) as temporary, uproot.recreate(temporary) as file:
@@ -120,11 +126,11 @@ def _labelled(columns: dict[str, Array]) -> Iterator[tuple[str, Array]]:
             yield name, mask
 
 
-def fill(where: str, columns: dict[str, Array]) -> dict[str, Any]:
+def fill(where: str, columns: dict[str, Array], binned: tuple[Observable, ...]) -> dict[str, Any]:
     """Fill all observables for each label; NaN is left out, the flow bins hold the rest."""
     filled = {}
     for label, mask in _labelled(columns):
-        for observable in OBSERVABLES:
+        for observable in binned:
             values, weights = columns[observable.name][mask], columns["weight"][mask]
             known = np.isfinite(values)
             histogram = hist.Hist(

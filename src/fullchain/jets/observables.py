@@ -34,8 +34,7 @@ class Observable:
         return f"{self.title} [{self.unit}]" if self.unit else self.title
 
 
-OBSERVABLES = (
-    Observable("pt", 40, 500, 700, r"$p_T$", "GeV"),
+_SHAPES = (
     Observable("eta", 24, -2.5, 2.5, r"$\eta$"),
     Observable("mass", 50, 0, 250, "mass", "GeV"),
     Observable("msoftdrop", 50, 0, 250, "soft-drop mass", "GeV"),
@@ -49,6 +48,15 @@ OBSERVABLES = (
     Observable("phf", 24, 0, 1, "photon fraction"),
     Observable("response", 40, 0.7, 1.3, r"$p_T / p_T^\mathrm{particle}$"),
 )
+
+
+def observables(pt_min: float, pt_max: float) -> tuple[Observable, ...]:
+    """Give all observables; that in pT spans the window [GeV] of the selection."""
+    return (Observable("pt", 40, pt_min, pt_max, r"$p_T$", "GeV"), *_SHAPES)
+
+
+AXIS_TITLES = {o.name: o.axis_title for o in observables(0.0, 1.0)}
+"""Title of each observable's axis, by name."""
 
 LUND_X = Observable("ln_radius_over_delta", 24, 0, 6, r"$\ln(R/\Delta)$")
 LUND_Y = Observable("ln_kt", 28, -2, 5, r"$\ln(k_T/\mathrm{GeV})$")

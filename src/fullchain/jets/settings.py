@@ -1,18 +1,10 @@
 """Settings of the stage `jets`."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from fullchain.model import SettingsModel
-
-
-def _without_null(values: Any) -> Any:
-    """Leave out the entries that an overlay sets to null."""
-    if isinstance(values, Mapping):
-        return {name: value for name, value in values.items() if value is not None}
-    return values
 
 
 class ReadingSettings(SettingsModel):
@@ -189,11 +181,6 @@ class FigureSettings(SettingsModel):
         description="samples whose Lund plane is drawn, and the label of the jets",
     )
 
-    @field_validator("shifted", "alternatives", "lund", mode="before")
-    @classmethod
-    def _wanted_figures(cls, entries: Any) -> Any:
-        return _without_null(entries)
-
 
 class JetsSettings(SettingsModel):
     """Jets from ntuples."""
@@ -228,11 +215,6 @@ class JetsSettings(SettingsModel):
         default_factory=MeasurementSettings, description="numbers in metrics.json"
     )
     figures: FigureSettings = Field(default_factory=FigureSettings, description="control plots")
-
-    @field_validator("shifts", mode="before")
-    @classmethod
-    def _wanted_shifts(cls, shifts: Any) -> Any:
-        return _without_null(shifts)
 
     @model_validator(mode="after")
     def _names_free(self) -> "JetsSettings":

@@ -229,8 +229,8 @@ def rows(name: str, sample: dict[str, Any], reference: dict[str, Any]) -> list[M
                 published=cms["density"],
                 published_uncertainty=cms["error"],
                 source=reference["source"],
-                note="not published: measured by us in ten simulated CMS events that were used for tuning, "
-                "too; away from jets; the CMS events have harder jets and 28.5 interactions",
+                note="not published: measured by us in ten simulated CMS events, used for tuning; "
+                "away from jets; the CMS events have harder jets and 28.5 interactions",
             )
         )
     return found

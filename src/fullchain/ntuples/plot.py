@@ -54,10 +54,22 @@ def main(
     if any("shower_weights" in sample for sample in samples.values()):
         draw_shower_weights(figures, samples)
     with_pileup = {name: sample["pileup"] for name, sample in samples.items() if "pileup" in sample}
-    if with_pileup:
+    # the figures that were announced are drawn also where no sample has numbers for them
+    if with_pileup or _announced(settings):
         draw_density(figures, with_pileup, reference)
         draw_spectra(figures, with_pileup, reference)
     figures.write()
+
+
+def _announced(settings: Given) -> bool:
+    """Whether the configuration has pile-up in a sample, so that the workflow expects figures."""
+    samples = settings.values.get("ntuples", {}).get("samples", {})
+    return any(s.get("pileup") or s.get("pileup_profile") for s in samples.values())
+
+
+def _without_samples(samples: dict[str, Any]) -> str:
+    """Say in a caption why the figure shows nothing of ours."""
+    return "" if samples else " No sample has enough pile-up to be compared."
 
 
 def draw_samples(figures: FigureSet, samples: dict[str, Any]) -> None:
@@ -172,7 +184,7 @@ def draw_density(figures: FigureSet, samples: dict[str, Any], reference: dict[st
         "Density of pile-up",
         "Candidates per interaction and unit of area in η and φ, farther than "
         f"{reference['jet_radius']} from the two leading jets, against ten simulated CMS events "
-        "with 28.5 pile-up interactions. Errors: spread of the events.",
+        "with 28.5 pile-up interactions. Errors: spread of the events." + _without_samples(samples),
     )
 
 
@@ -213,5 +225,6 @@ def draw_spectra(figures: FigureSet, samples: dict[str, Any], reference: dict[st
         "pileup_spectra",
         "Spectra of pile-up",
         "Transverse momentum of candidates away from jets, per interaction, unit of area and GeV, "
-        "against ten simulated CMS events. Errors: spread of the events.",
+        "against ten simulated CMS events. Errors: spread of the events."
+        + _without_samples(samples),
     )
