@@ -187,8 +187,7 @@ def test_goodness_of_fit_of_a_known_case():
 
 def test_goodness_of_fit_needs_degrees_of_freedom():
     model, data = _model([10.0], [50.0], [70.0])
-    with pytest.raises(InputError, match="1 bins and 1 free parameters leave no degree"):
-        fitting.goodness_of_fit(model, data, fitting.fit(model, data))
+    assert fitting.goodness_of_fit(model, data, fitting.fit(model, data)) is None
 
 
 def test_yields_propagate_the_whole_covariance():

@@ -19,7 +19,8 @@ def _settings_of_steps(project: Path, folder: Path, overlay: dict) -> dict[str, 
     configuration = folder / "overlay.yaml"
     configuration.write_text(yaml.safe_dump({"run": "never_made", **overlay}))
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--printshellcmds", "--cores", "1"]
-    command += ["--configfile", str(configuration), "--"]
+    # The project's profile would hide the commands.
+    command += ["--workflow-profile", "none", "--configfile", str(configuration), "--"]
     command += ["results/never_made/inference/figures/index.json"]
     printed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project)
     assert printed.returncode == 0, printed.stdout + printed.stderr

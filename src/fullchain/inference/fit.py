@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import pyhf
-from scipy import stats
 
 from fullchain.atomic import write_text
 from fullchain.inference import fitting, likelihood
@@ -17,7 +16,6 @@ from fullchain.metrics import Metric, write_metrics
 from fullchain.step import Given, Input, Output
 
 ASYMPTOTIC = "asymptotic: the significance has unit variance"
-MINIMISER = "distance to the minimum"
 
 
 def main(
@@ -55,7 +53,7 @@ def main(
         "at_limit": list(best.at_limit),
         "twice_nll": best.twice_nll,
         "distance_to_minimum": best.distance_to_minimum,
-        "goodness_of_fit": asdict(quality),
+        "goodness_of_fit": None if quality is None else asdict(quality),
         "discovery": {**asdict(discovery), "p_value": discovery.p_value},
         "expected": {
             "mu_uncertainty": float(expected.uncertainties[expected.index(poi)]),
@@ -69,7 +67,7 @@ def main(
         "inference",
         [
             *_signal_strength(poi, best, expected, about["data"]),
-            *_tests(discovery, expected_discovery, quality, best),
+            *_tests(discovery, expected_discovery, quality),
             *_yields(model, after),
         ],
     )
@@ -129,10 +127,9 @@ def _signal_strength(poi: str, best: Fit, expected: Fit, data: dict[str, Any]) -
 
 
 def _tests(
-    discovery: Discovery, expected: Discovery, quality: GoodnessOfFit, best: Fit
+    discovery: Discovery, expected: Discovery, quality: GoodnessOfFit | None
 ) -> list[Metric]:
-    slope = float(stats.chi2.pdf(quality.chi_squared, quality.degrees_of_freedom))
-    return [
+    found = [
         Metric(
             "fit.significance",
             discovery.significance,
@@ -149,23 +146,20 @@ def _tests(
             "discovery significance, expected",
             unit="sigma",
         ),
-        Metric(
-            "fit.chi_squared",
-            quality.chi_squared,
-            float(np.sqrt(2 * quality.degrees_of_freedom)),
-            "spread of chi-squared",
-            "goodness of fit, saturated model",
-            note=f"{quality.degrees_of_freedom} degrees of freedom",
-        ),
-        Metric(
-            "fit.p_value",
-            quality.p_value,
-            min(1.0, (slope if np.isfinite(slope) else 1.0) * best.distance_to_minimum),
-            MINIMISER,
-            "goodness of fit, p-value",
-            note="from the chi-squared distribution",
-        ),
     ]
+    if quality is not None:
+        found.append(
+            Metric(
+                "fit.chi_squared",
+                quality.chi_squared,
+                float(np.sqrt(2 * quality.degrees_of_freedom)),
+                "spread of chi-squared",
+                "goodness of fit, saturated model",
+                note=f"{quality.degrees_of_freedom} degrees of freedom, p = {quality.p_value:.2g} "
+                "from the chi-squared distribution",
+            )
+        )
+    return found
 
 
 def _yields(model: pyhf.pdf.Model, after: BinYields) -> list[Metric]:

@@ -266,13 +266,10 @@ def discovery(model: pyhf.pdf.Model, data: Array, best: Fit | None = None) -> Di
     return Discovery(q0, float(np.sqrt(q0)))
 
 
-def goodness_of_fit(model: pyhf.pdf.Model, data: Array, best: Fit) -> GoodnessOfFit:
+def goodness_of_fit(model: pyhf.pdf.Model, data: Array, best: Fit) -> GoodnessOfFit | None:
     """Compare the best fit with the model that describes every bin and constraint exactly.
 
-    Raises
-    ------
-    InputError
-        The model has as many free parameters as bins: there is nothing to test.
+    None where the model has as many free parameters as bins: there is nothing to test.
     """
     main, auxiliary = np.split(data, [model.config.nmaindata])
     saturated = float(np.sum(main * np.log(np.where(main > 0, main, 1.0)) - main))
@@ -291,9 +288,7 @@ def goodness_of_fit(model: pyhf.pdf.Model, data: Array, best: Fit) -> GoodnessOf
     )
     degrees = len(main) - free
     if degrees < 1:
-        raise InputError(
-            f"{len(main)} bins and {free} free parameters leave no degree of freedom; add bins"
-        )
+        return None
     return GoodnessOfFit(chi_squared, degrees, float(stats.chi2.sf(chi_squared, degrees)))
 
 

@@ -2,8 +2,8 @@
 
 The statistical errors of the templates know only the jets that are there. A bin in which a frequent
 background happens to have no simulated jet looks free of it, and a fit would find a significant
-signal there. Such a bin is therefore given the error of one jet of that background, and bins are
-merged until no error is larger than a fraction of the expectation.
+signal there. For the choice of bins such a background is given the error of one of its jets, and
+bins are merged until no error is larger than a fraction of the expected background.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ def groups(
     Parameters
     ----------
     templates
-        Yields of all processes in the region, in equal units.
+        Yields of the backgrounds in the region, in equal units.
     edges
         Bin edges.
     largest_error
@@ -82,7 +82,7 @@ def groups(
     if not whole <= largest_error:
         raise InputError(
             f"region {region}: in one bin for all, limited simulation leaves an error of "
-            f"{100 * whole:.0f} % of the expectation, more than the {100 * largest_error:.0f} % of "
+            f"{100 * whole:.0f} % of the background, more than the {100 * largest_error:.0f} % of "
             "inference.model.largest_simulation_error; generate more events of the background with "
             "the largest weights, or let more jets pass"
         )

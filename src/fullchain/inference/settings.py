@@ -189,7 +189,8 @@ class Model(SettingsModel):
         0.4,
         gt=0,
         description="merge bins until limited simulation leaves each with at most this error, "
-        "relative to the expectation; a background without a jet counts with the weight of one",
+        "relative to the expected background; a background without a jet counts with the weight of "
+        "one",
     )
     on_empty: Literal["error", "drop"] = Field(
         "error",

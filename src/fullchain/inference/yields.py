@@ -84,7 +84,9 @@ class Yields:
         InputError
             As `rebinning.groups`.
         """
-        nominal = [self.nominal(region, process) for process in self.samples]
+        # A signal fills bins but says nothing about how well their background is known.
+        backgrounds = [name for name, one in self.samples.items() if one.role == "background"]
+        nominal = [self.nominal(region, process) for process in backgrounds or self.samples]
         starts = rebinning.groups(nominal, edges, largest_error, region)
         self.templates = {
             place: rebinning.merged(template, starts) if place[0] == region else template
