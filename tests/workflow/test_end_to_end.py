@@ -136,9 +136,9 @@ def test_kills_and_interrupts_lose_nothing(finished, new_flow) -> None:
     """
     flow = new_flow("disturbed")
 
-    def kill_step(step: str, ready: Callable[[], bool]) -> None:
-        """Kill the step once `ready`; Snakemake itself goes on and fails."""
-        process = flow.start()
+    def kill_step(step: str, ready: Callable[[], bool], *targets: str) -> None:
+        """Kill the step once `ready`; Snakemake goes on with what does not need it, and fails."""
+        process = flow.start("--", *targets)
         wait_for(lambda: bool(steps_running(step, flow.folder)) and ready(), process)
         for pid in steps_running(step, flow.folder):
             os.kill(pid, signal.SIGKILL)
@@ -153,7 +153,12 @@ def test_kills_and_interrupts_lose_nothing(finished, new_flow) -> None:
     assert not list(flow.folder.glob("results/**/.unfinished.*"))
 
     unfinished = flow.result("ntuples")
-    kill_step("ntuples.generate", lambda: bool(list(unfinished.glob("*/.unfinished.*.root"))))
+    kill_step(
+        "ntuples.generate",
+        lambda: bool(list(unfinished.glob("qcd/.unfinished.*.root"))),
+        "results/test/ntuples/qcd/0000.root",
+    )
+    assert not flow.result("ntuples/qcd/0000.root").exists()
 
     process = flow.start()
     wait_for(lambda: bool(steps_running("jets.cluster", flow.folder)), process)
