@@ -16,7 +16,9 @@ ACCEPTED = (
 
 def main() -> None:
     """Print the remaining lints; exit 1 if there are any, or if the linter did not run."""
-    run = subprocess.run(["snakemake", "--lint"], capture_output=True, text=True)
+    # The environment's own snakemake, whether or not the environment is on the PATH.
+    command = [sys.executable, "-m", "snakemake", "--lint"]
+    run = subprocess.run(command, capture_output=True, text=True)
     output = run.stdout + run.stderr
     titles = re.findall(r"^    \* (.*?):?$", output, re.MULTILINE)
     if not titles and "Congratulations" not in output:
