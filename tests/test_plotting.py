@@ -160,3 +160,16 @@ def test_colours_stay_apart_for_colour_blind_readers():
         seen = np.clip(linear @ loss.T, 0, 1) ** (1 / 2.2)
         distance = np.linalg.norm(seen[:, None] - seen[None, :], axis=-1)
         assert distance[np.triu_indices(6, 1)].min() > 0.1
+
+
+def test_a_legend_above_covers_nothing_that_is_filled():
+    fig, ax = plotting.figure()
+    flat = np.full(6, 100.0)
+    drawing.stack(ax, [flat, flat], EDGES, labels=["one process", "another"], errors=flat / 5)
+    plotting.finish(ax, xlabel="$m$ [GeV]", ylabel="jets", legend_above=True)
+    fig.draw_without_rendering()
+    legend = ax.get_legend()
+    assert legend is not None
+    lowest = legend.get_window_extent().transformed(ax.transData.inverted()).y0
+    plt.close(fig)
+    assert lowest > 240.0  # 200 in the stack, and its error of 40

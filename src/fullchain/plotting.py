@@ -189,9 +189,14 @@ def finish(
     right: str = "13.6 TeV",
     what: str = "simulation",
     legend: bool = True,
+    legend_above: bool = False,
     headroom: float = 1.35,
 ) -> None:
-    """Axis titles, the fullchain label, a legend, and room for it above the highest point."""
+    """Axis titles, the fullchain label, a legend, and room for it above the highest point.
+
+    With `legend_above` no part of the legend lies lower than the highest point, whatever
+    `headroom`: what is filled may stand anywhere below.
+    """
     if logy:
         ax.set_yscale("log")
     low, high = ax.get_ylim()
@@ -203,8 +208,23 @@ def finish(
     ax.set_ylabel(ylabel)
     (ratio or ax).set_xlabel(xlabel)
     if legend and ax.get_legend_handles_labels()[0]:
-        ax.legend()
+        ax.legend(loc="upper left", ncols=2) if legend_above else ax.legend()
     label(ax, right=right, what=what)
+    if legend_above:
+        _raise_above(ax, high)
+
+
+def _raise_above(ax: Axes, highest: float) -> None:
+    """Raise the upper end of a linear y axis until `highest` lies below the legend."""
+    figure, legend = ax.get_figure(), ax.get_legend()
+    if legend is None or figure is None:
+        return
+    # The size of the legend is known only once the layout is.
+    figure.draw_without_rendering()  # type: ignore[union-attr]
+    frame = legend.get_window_extent().transformed(ax.transAxes.inverted())
+    bottom, top = ax.get_ylim()
+    needed = bottom + (highest - bottom) / (frame.y0 - 0.02)
+    ax.set_ylim(bottom, max(top, needed))
 
 
 @dataclass

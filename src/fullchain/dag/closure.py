@@ -159,10 +159,28 @@ class ImportClosure:
         """Installed version of each distribution that provides an imported package."""
         versions = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
         for name in self.imports:
-            for distribution in _distributions().get(name, [name]):
+            for distribution in _providers(name):
                 if distribution not in PRESENTATION:
                     versions[distribution] = _version(distribution)
         return versions
+
+
+@cache
+def _providers(name: str) -> list[str]:
+    """Distributions that provide a top-level package: most bear its name.
+
+    Only for the others all installed files are looked through, which takes longer than all else
+    here, and every job of a workflow does it.
+    """
+    try:
+        named = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return _distributions().get(name, [name])
+    # A folder, a single file, or an extension module (name.cpython-311-x86_64-linux-gnu.so).
+    place = Path(str(named.locate_file(name)))
+    if place.is_dir() or any(place.parent.glob(f"{name}.*")):
+        return [name.lower()]
+    return _distributions().get(name, [name])
 
 
 @cache

@@ -93,7 +93,7 @@ def draw_region(figures: FigureSet, numbers: Mapping[str, Any], region: str, whe
         ylabel=f"events / {unit}" if unit and unit != "1" else "events / unit",
         ratio=ratio,
         right=right,
-        headroom=1.6,
+        legend_above=True,
     )
     words = {"prefit": "before the fit", "postfit": "after the fit"}[when]
     band = (

@@ -21,7 +21,7 @@ class WorkingPoint(SettingsModel):
         "5 top, 6 Higgs); empty: all jets",
     )
     efficiency: float = Field(
-        0.02, gt=0, lt=1, description="fraction of these jets that is to pass the cut"
+        0.05, gt=0, lt=1, description="fraction of these jets that is to pass the cut"
     )
 
 

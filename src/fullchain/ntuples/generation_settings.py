@@ -25,7 +25,7 @@ class GeneratedSample(SettingsModel):
     )
     events: int = Field(ge=BLOCK, description=f"number of events; a multiple of {BLOCK}")
     events_per_job: int = Field(
-        1000, ge=BLOCK, description=f"number of events of one job; a multiple of {BLOCK}"
+        2000, ge=BLOCK, description=f"number of events of one job; a multiple of {BLOCK}"
     )
     pthat_min: float | None = Field(
         None, gt=0, description="lower edge of the pTHat window [GeV]; null: none"

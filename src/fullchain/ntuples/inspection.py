@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import fsspec
 import numpy as np
 import uproot
@@ -101,9 +100,18 @@ def open_options(path: str, timeout: float) -> dict[str, Any]:
     ``timeout`` is the longest silence [s], not the time of a whole transfer.
     """
     if path.startswith(("http://", "https://")):
+        import aiohttp
+
         limits = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
         return {"client_kwargs": {"timeout": limits}, "skip_instance_cache": True}
     return {"timeout": int(np.ceil(timeout))} if is_url(path) else {}
+
+
+def _client_error() -> type[Exception]:
+    """What the HTTP library raises; imported only once something was raised, for it takes long."""
+    import aiohttp
+
+    return aiohttp.ClientError
 
 
 def check_beginning(path: str, timeout: float) -> int | None:
@@ -230,7 +238,7 @@ def failures_named(path: str) -> Iterator[None]:
         raise InputError(f"{path}: the file does not exist.") from None
     except PermissionError as error:
         raise InputError(f"{path}: no permission to read it ({_first_line(error)}).") from None
-    except (OSError, aiohttp.ClientError, TimeoutError) as error:
+    except (OSError, TimeoutError, _client_error()) as error:
         if not is_url(path):
             raise InputError(f"{path}: cannot be read ({_first_line(error)}).") from error
         status = getattr(error, "status", None)

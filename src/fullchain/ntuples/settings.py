@@ -30,8 +30,8 @@ def _default_samples() -> dict[str, GeneratedSample | IngestedSample]:
         "wjet": _sample("wjet", 4000, **window),
         "zmumu": _sample("zmumu", 4000, pthat_min=200.0),
         "zprime": _sample("zprime", 1500, events_per_job=1500),
-        "tt_pu50": _sample("tt", 600, events_per_job=300, pileup=50.0, **window),
-        "qcd_pu50": _sample("qcd", 600, events_per_job=300, pileup=50.0, **window),
+        "tt_pu50": _sample("tt", 600, events_per_job=600, pileup=50.0, **window),
+        "qcd_pu50": _sample("qcd", 600, events_per_job=600, pileup=50.0, **window),
         "qcd_a14": _sample("qcd", 2000, tune="a14", **window),
         "tt_a14": _sample("tt", 2000, tune="a14", **window),
     }
