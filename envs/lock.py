@@ -14,6 +14,7 @@ ENVS = Path(__file__).resolve().parent
 REQUIREMENTS = ENVS / "requirements.in"
 LOCK = ENVS / "requirements.lock"
 HEADER = "# Made from requirements.in by `make lock`; do not edit.\n"
+UNTRIED = "# Not tried: no environment has been made from this recipe so far."
 
 
 def resolve() -> str:
@@ -42,6 +43,7 @@ def conda_recipe(lock: str) -> str:
     """Give an environment.yaml whose pip part is the lock."""
     lines = [
         HEADER.rstrip(),
+        UNTRIED,
         "# conda env create -f envs/environment.yaml && conda activate fullchain",
         "# pip install --no-deps --editable .",
         "name: fullchain",
@@ -66,9 +68,12 @@ def conda_recipe(lock: str) -> str:
 
 
 def apptainer_recipe() -> str:
-    """Give a definition file that runs the same bootstrap in a container."""
+    """Give a definition file that runs the same bootstrap in a container.
+
+    A line of %files is one source and one destination; Apptainer takes no list of sources.
+    """
     return (
-        HEADER
+        f"{HEADER}{UNTRIED}\n"
         + """\
 # apptainer build fullchain.sif envs/fullchain.def
 # apptainer exec fullchain.sif snakemake --cores 4
@@ -77,7 +82,9 @@ From: python:3.11-slim-bookworm
 
 %files
     envs /opt/fullchain/envs
-    pyproject.toml README.md LICENSE /opt/fullchain/
+    pyproject.toml /opt/fullchain/pyproject.toml
+    README.md /opt/fullchain/README.md
+    LICENSE /opt/fullchain/LICENSE
     src /opt/fullchain/src
 
 %post

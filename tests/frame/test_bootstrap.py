@@ -1,21 +1,21 @@
 """The script that makes the environment, without making one."""
 
 import importlib.util
+import re
 import subprocess
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
+
+LINUX = {"sys_platform": "linux"}
 
 
 @pytest.fixture
 def bootstrap(project: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("bootstrap", project / "envs" / "bootstrap.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_of(project / "envs/bootstrap.py")
 
 
 @pytest.fixture
@@ -68,10 +68,57 @@ def test_what_is_missing_is_named(bootstrap, monkeypatch, tmp_path, capsys) -> N
         assert word in str(caught.value)
 
 
-def test_recipes_hold_what_the_lock_holds(project: Path) -> None:
-    lock = (project / "envs/requirements.lock").read_text().splitlines()
-    recipe = (project / "envs/environment.yaml").read_text()
-    pins = [line for line in lock if line and not line.startswith("#")]
-    assert len(pins) > 100
+def module_of(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_recipes_are_those_of_the_lock(project: Path) -> None:
+    lock = module_of(project / "envs/lock.py")
+    assert (project / "envs/environment.yaml").read_text() == lock.conda_recipe(
+        (project / "envs/requirements.lock").read_text()
+    )
+    assert (project / "envs/fullchain.def").read_text() == lock.apptainer_recipe()
+
+
+def test_the_conda_recipe_has_every_pin_of_the_lock_and_no_other(project: Path) -> None:
+    lines = (project / "envs/requirements.lock").read_text().splitlines()
+    lock = {line for line in lines if line and not line.startswith("#")}
+    assert len(lock) > 100
+    recipe = yaml.safe_load((project / "envs/environment.yaml").read_text())
+    assert set(recipe) == {"name", "channels", "dependencies"}
+    plain = [entry for entry in recipe["dependencies"] if isinstance(entry, str)]
+    (of_pip,) = (entry for entry in recipe["dependencies"] if not isinstance(entry, str))
+    assert set(of_pip) == {"pip"}
+    assert {"python=3.11", "pip", "gxx"} <= set(plain)
+    option, *pins = of_pip["pip"]
+    assert re.fullmatch(r"--extra-index-url https://\S+", option)
     for pin in pins:
-        assert pin in recipe
+        assert len(Requirement(pin).specifier) == 1
+    torch = [Requirement(pin) for pin in pins if pin.startswith("torch==")]
+    builds = {str(one.specifier) for one in torch if one.marker and one.marker.evaluate(LINUX)}
+    (pinned,) = (line for line in lock if line.startswith("torch=="))
+    assert builds == {f"{pinned.removeprefix('torch')}+cpu"}
+    assert {pin for pin in pins if not pin.startswith("torch==")} == lock - {pinned}
+
+
+def test_the_apptainer_recipe_copies_files_that_exist_one_by_one(project: Path) -> None:
+    header, *parts = re.split(r"^%", (project / "envs/fullchain.def").read_text(), flags=re.M)
+    fields = [line for line in header.splitlines() if line and not line.startswith("#")]
+    assert fields == ["Bootstrap: docker", "From: python:3.11-slim-bookworm"]
+    sections = {name: body for name, _, body in (part.partition("\n") for part in parts)}
+    assert list(sections) == ["files", "post", "environment", "runscript"]
+    copied = {}
+    for line in filter(None, map(str.strip, sections["files"].splitlines())):
+        source, destination = line.split()
+        assert (project / source).exists()
+        copied[destination] = source
+    # What the bootstrap reads lies where it looks: beside its own folder.
+    for needed in ("envs", "pyproject.toml", "README.md", "LICENSE", "src"):
+        assert copied[f"/opt/fullchain/{needed}"] == needed
+    assert "/opt/fullchain/envs/bootstrap.py /opt/fullchain/venv" in sections["post"]
+    assert "/opt/fullchain/venv/bin:$PATH" in sections["environment"]

@@ -4,7 +4,8 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from fullchain.jets.truth import BOTTOM, GLUON, HIGGS, LIGHT, TOP, UNMATCHED, W, Z, label
+from fullchain.jets.labels import BOTTOM, GLUON, HIGGS, LIGHT, TOP, UNMATCHED, W, Z
+from fullchain.jets.truth import label
 
 HARD = 1 << 7
 

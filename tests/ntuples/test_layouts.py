@@ -80,6 +80,74 @@ def test_detection_tells_whole_events_from_jet_constituents(
     assert detect_layout(path) == expected
 
 
+def test_early_pfnano_has_tables_of_its_own(tmp_path: Path, write_nano: Write) -> None:
+    """Candidates of jets only, linked by JetPFCandsAK8 and JetPFCandsAK4: no whole event."""
+    links = {
+        name: ak.zip(
+            {
+                "candIdx": ak.values_astype(ak.Array([index] * 6), np.int32),
+                "jetIdx": ak.values_astype(ak.Array([jet] * 6), np.int32),
+            }
+        )
+        for name, index, jet in (
+            ("JetPFCandsAK8", [4, 0, 2], [1, 0, 1]),
+            ("JetPFCandsAK4", [1, 3, 5, 6], [0, 0, 1, 1]),
+        )
+    }
+    path = write_nano(tmp_path / "a.root", drop=("FatJetPFCands",), extra=links)
+    layout, events = open_with_detected_layout(path)
+    assert layout.name == "nanoaod"
+    pt = layout.candidates(events).pt[0].tolist()
+    assert layout.fatjet_constituents(events).pt[0].tolist() == [[pt[0]], [pt[4], pt[2]]]
+
+
+def test_what_cms_did_not_compute_is_not_a_number(tmp_path: Path, write_nano: Write) -> None:
+    """NanoAOD writes -99999 or -1; -2e-5 is a mass of zero."""
+    columns = {
+        "pt": [600.0, 200.0], "eta": [0.0, 3.4], "phi": [0.0, 1.0], "mass": [90.0, 20.0],
+        "msoftdrop": [-2e-5, -1.0], "n2b1": [0.3, -99968.0], "n3b1": [-1.0, -99968.0],
+        "tau1": [0.2, 0.1],
+    }  # fmt: skip
+    jets = ak.zip({k: ak.values_astype(ak.Array([v] * 6), np.float32) for k, v in columns.items()})
+    path = write_nano(tmp_path / "a.root", candidates=None, extra={"FatJet": jets})
+    layout, events = open_with_detected_layout(path)
+    found = layout.stored_fatjets(events)
+    for field, expected in {
+        "msoftdrop": [0, np.nan], "n2": [0.3, np.nan], "n3": [np.nan] * 2, "tau1": [0.2, 0.1],
+        "tau2": [np.nan] * 2, "eta": [0, 3.4],
+    }.items():  # fmt: skip
+        np.testing.assert_allclose(found[field][0], expected, rtol=1e-6, err_msg=field)
+
+
+@pytest.mark.parametrize("version", [9, 12])
+def test_integers_of_all_versions_read_alike(
+    tmp_path: Path, write_nano: Write, version: int
+) -> None:
+    """From v12 on, indices and counts are stored in fewer bits than in v9."""
+    small = version == 12
+    kinds = {
+        "nConstituents": (np.uint8, [60, 255]),
+        "genJetAK8Idx": (np.int16 if small else np.int32, [0, -1]),
+        "hadronFlavour": (np.uint8 if small else np.int32, [5, 0]),
+    }
+    names = ("pt", "eta", "phi", "mass")
+    columns = {name: ak.values_astype(ak.Array([[500.0, 400.0]] * 6), np.float32) for name in names}
+    for name, (kind, values) in kinds.items():
+        columns[name] = ak.values_astype(ak.Array([values] * 6), kind)
+    place = {axis: np.zeros(6, np.float32) for axis in "xyz"}
+    vertices = ak.zip({"npvs": np.full(6, 200, np.uint8 if small else np.int32), **place})
+    extra = {"FatJet": ak.zip(columns), "PV": vertices}
+    layout, events = open_with_detected_layout(
+        write_nano(tmp_path / "a.root", candidates=None, extra=extra)
+    )
+    jets = layout.stored_fatjets(events)
+    assert jets.n_constituents[0].tolist() == [60, 255]
+    assert jets.gen_index[0].tolist() == [0, -1]
+    assert jets.hadron_flavour[0].tolist() == [5, 0]
+    assert str(ak.type(jets.gen_index)).endswith("int32")
+    assert layout.pileup(events).vertices.tolist() == [200.0] * 6
+
+
 def test_detection_knows_jetclass(tmp_path: Path, write_jetclass: Write) -> None:
     assert detect_layout(write_jetclass(tmp_path / "a.root")) == "jetclass"
 
@@ -162,6 +230,30 @@ def test_shower_weights_are_taken_in_the_order_of_cms(
         assert weights.isr_up is None
 
 
+def test_shower_weights_of_old_files_come_in_the_order_of_their_title() -> None:
+    values = ak.Array([[0.8, 0.9, 1.2, 1.1]] * 3)
+    found = {}
+    for first in ("2", "0.5"):
+        title = (
+            f"PS weights (w_var / w_nominal); [0] is ISR={first} FSR=1; [1] is ISR=1 FSR={first}"
+        )
+        flat = ak.with_parameter(ak.flatten(values), "__doc__", title)
+        events = ak.zip(
+            {"genWeight": np.ones(3), "PSWeight": ak.unflatten(flat, [4, 4, 4])}, depth_limit=1
+        )
+        weights = get_layout("nanoaod").weights(events)
+        pairs = (weights.isr_up, weights.isr_down, weights.fsr_up, weights.fsr_down)
+        found[first] = [float(value[0]) for value in pairs if value is not None]
+    assert found == {"2": [0.8, 1.2, 0.9, 1.1], "0.5": [1.2, 0.8, 1.1, 0.9]}
+
+
+@pytest.mark.real_data
+def test_the_title_of_a_branch_reaches_the_reader(pfnano: tuple[Layout, Any]) -> None:
+    _, events = pfnano
+    title = events["PSWeight"].layout.purelist_parameter("__doc__")
+    assert title.startswith("dummy PS weight")
+
+
 def test_vertex_association_from_pile_up_weights(tmp_path: Path, write_nano: Write) -> None:
     path = write_nano(tmp_path / "a.root")
     with uproot.open(path) as file:
@@ -201,6 +293,18 @@ def test_jetclass_in_the_same_vocabulary(tmp_path: Path, write_jetclass: Write) 
     np.testing.assert_allclose(candidates.dz_err[0], [0.02, np.nan, np.nan, 0.01, 0.01], rtol=1e-6)
     total = sum(jets[name] for name in ("chf", "nhf", "phf", "elf", "muf"))
     np.testing.assert_allclose(ak.flatten(total), 1, rtol=1e-5)
+
+
+def test_every_class_of_jetclass_has_a_label(tmp_path: Path, write_jetclass: Write) -> None:
+    """Ours are of decays to hadrons; the classes are those of the authors' configuration."""
+    expected = {
+        "QCD": 0, "Hbb": 6, "Hcc": 6, "Hgg": 6, "H4q": 6, "Hqql": -1,
+        "Zqq": 4, "Wqq": 3, "Tbqq": 5, "Tbl": -1,
+    }  # fmt: skip
+    layout, events = open_with_detected_layout(
+        write_jetclass(tmp_path / "a.root", labels=tuple(expected))
+    )
+    assert ak.flatten(layout.stored_labels(events)).tolist() == list(expected.values())
 
 
 def test_identity_of_a_jetclass_jet_does_not_depend_on_chunks(
@@ -281,13 +385,15 @@ def test_numbers_of_the_real_files(
 def test_real_constituents_add_up_to_their_jet(file: str, request: pytest.FixtureRequest) -> None:
     """With PUPPI weights, pT and mass of the uncorrected jet within `JET_TOLERANCE`.
 
-    Two of the 64 jets of nano_tt_v15.root have no constituents in the file.
+    Two of the 64 jets of nano_tt_v15.root have no constituents in the file: those of |eta| > 2.5.
     """
     layout, events = request.getfixturevalue(file)
     jets, constituents = layout.stored_fatjets(events), layout.fatjet_constituents(events)
     assert ak.all(ak.num(jets) == ak.num(constituents))
     with_some = ak.num(constituents, axis=2) > 0
     assert ak.sum(~with_some) == (2 if file == "nano_v15" else 0)
+    assert ak.all(with_some == (abs(jets.eta) <= 2.5))
+    assert not ak.any(jets.n2 < 0) and not ak.any(jets.msoftdrop < 0)
     pt, mass = momentum_sum(constituents, constituents.puppi_weight)
     uncorrected = 1 - jets.raw_factor
     np.testing.assert_allclose(

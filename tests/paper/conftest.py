@@ -22,12 +22,12 @@ METRICS = {
     "tagging": [
         Metric(
             "pfn.auc", 0.97642, 0.00113, "bootstrap", "PFN, area under the ROC curve",
-            published=0.9819, source="arXiv:1902.09914, table 2 (50 % & more)",
+            published=0.9819, source="arXiv:2405.14806, table 1 (50 % & more)",
             note="other jets: 1.2M of the reference data set",
         ),
         Metric(
             "pfn.rejection_30", 712.0, 96.0, "bootstrap", r"PFN, $1/\epsilon_B$ at 30 %",
-            published=888.0, published_uncertainty=17.0, source="arXiv:1902.09914",
+            published=888.0, published_uncertainty=17.0, source="arXiv:2405.14806",
         ),
         Metric("pfn.jets", 2000.0, 0.0, "exact count", "jets"),
     ],

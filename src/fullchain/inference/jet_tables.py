@@ -48,8 +48,8 @@ def group_by_sample(jets: list[Path], scores: list[Path]) -> dict[str, tuple[lis
     """Give the parts and the score file of each sample.
 
     The sample of a part is the name of its folder (``jets/{sample}/{part}.parquet``), that of a
-    score file its own name (``scores/{sample}.parquet``). Parts are sorted by name: the order in
-    which scores are written.
+    score file its own name (``scores/{sample}.parquet``). Parts are sorted by number (10000 comes
+    after 9999): the order in which scores are written.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def group_by_sample(jets: list[Path], scores: list[Path]) -> dict[str, tuple[lis
                 f"{path}: there are no jets of sample {name!r} to go with these scores"
             )
     return {
-        name: (sorted(paths, key=lambda path: path.name), files[name])
+        name: (sorted(paths, key=lambda path: (len(path.name), path.name)), files[name])
         for name, paths in parts.items()
     }
 

@@ -8,10 +8,11 @@ import numpy as np
 from fullchain.jets.arrays import Array, flat, momenta, offsets_of
 from fullchain.jets.clustering import cluster
 from fullchain.jets.jetset import JetSet
+from fullchain.jets.labels import UNMATCHED
 from fullchain.jets.matching import nearest, take
 from fullchain.jets.settings import JetsSettings
 from fullchain.jets.substructure import soft_drop_mass
-from fullchain.jets.truth import UNMATCHED, label
+from fullchain.jets.truth import label
 from fullchain.ntuples.layouts.base import Layout
 
 

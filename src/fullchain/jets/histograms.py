@@ -14,6 +14,7 @@ import uproot
 from fullchain.atomic import atomic
 from fullchain.errors import InputError
 from fullchain.jets.arrays import Array
+from fullchain.jets.labels import NAMES
 from fullchain.jets.observables import (
     AXIS_TITLES,
     LUND_X,
@@ -26,7 +27,6 @@ from fullchain.jets.observables import (
     weighted_width,
 )
 from fullchain.jets.settings import MeasurementSettings, SelectionSettings
-from fullchain.jets.truth import NAMES
 from fullchain.metrics import Metric, write_metrics
 from fullchain.step import Given, Input, Output
 

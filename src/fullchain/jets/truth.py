@@ -24,18 +24,6 @@ from fullchain.compiled import compiled
 from fullchain.jets.arrays import Array, flat, offsets_of
 from fullchain.jets.declustering import separation_squared
 
-GLUON, LIGHT, BOTTOM, W, Z, TOP, HIGGS, UNMATCHED = 0, 1, 2, 3, 4, 5, 6, -1
-NAMES = {
-    GLUON: "gluon",
-    LIGHT: "light",
-    BOTTOM: "bottom",
-    W: "w",
-    Z: "z",
-    TOP: "top",
-    HIGGS: "higgs",
-    UNMATCHED: "unmatched",
-}
-
 _HARD_PROCESS_FLAG = 1 << 7
 """Bit isHardProcess of the CMS statusFlags."""
 
@@ -58,7 +46,7 @@ def label(
     Returns
     -------
     labels
-        (n) int8 as the constants of this module.
+        (n) int8, the numbers of `fullchain.jets.labels`.
     contained
         (n) whether all quarks of the heavy particle are in the radius; true for labels 0 to 2.
     """

@@ -10,8 +10,8 @@ from fullchain.ntuples.particles import Particles, concatenate
 
 Array = NDArray[Any]
 
-# Thickness of the CMS tracker in radiation lengths against |eta|, read off figure 3.3 of the CMS
-# detector paper, JINST 3 (2008) S08004.
+# Thickness in radiation lengths against |eta|: rounded numbers of ours, in the manner of the
+# material budget that CMS shows for its tracker (arXiv:1405.6569).
 REACH = np.array([0.0, 0.5, 0.9, 1.2, 1.5, 1.8, 2.1, 2.5, 3.0])
 RADIATION_LENGTHS = np.array([0.40, 0.48, 0.80, 1.30, 1.80, 1.60, 1.30, 1.15, 1.20])
 # Pair production per radiation length at high energy, 7/9.

@@ -35,8 +35,9 @@ TUNE: dict[Tune, tuple[str, ...]] = {
     "monash": ("Tune:pp = 14", "Tune:ee = 7"),
     # ATLAS, ATL-PHYS-PUB-2014-021, with NNPDF2.3 LO.
     "a14": ("Tune:pp = 21", "Tune:ee = 7"),
-    # CMS, arXiv:1903.12179, table 2, with the total cross sections that CMS uses at 13.6 TeV.
-    # pSet 20 is NNPDF3.1 NNLO with QED, the member that is closest to the tune's
+    # CMS, arXiv:1903.12179, with the total cross sections that CMS uses at 13.6 TeV: all as in
+    # Configuration/Generator/python/MCTunesRun3ECM13p6TeV/PythiaCP5Settings_cfi.py of CMSSW, but
+    # pSet 20 (NNPDF3.1 NNLO with LUXQED), the member that is closest to the tune's
     # NNPDF31_nnlo_as_0118 among those that Pythia brings along.
     "cp5": (
         "Tune:pp = 14",
@@ -79,6 +80,11 @@ SHOWER_WEIGHTS = (
     # Emissions below sqrt(20) times the cut-off of the shower are not reweighted (default 4):
     # they carry most of the spread of the weights and hardly any of the physics.
     "UncertaintyBands:FSRpTmin2Fac = 20",
+    # Trial emissions per emission (defaults 3 and 2). Fewer leave the same effective statistics
+    # for scales this near to the nominal one (FSR up in QCD jets 83.5 against 83.8 %, ISR up 90
+    # against 91 %, errors about 1 %) and take a third off the time of QCD events.
+    "UncertaintyBands:overSampleFSR = 2",
+    "UncertaintyBands:overSampleISR = 1.5",
     "UncertaintyBands:List = {"
     + ", ".join(f"{label} {variation}" for label, variation in SHOWER_VARIATIONS)
     + "}",

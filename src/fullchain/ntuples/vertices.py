@@ -49,9 +49,8 @@ def reconstruct(tracks: Tracks, events: int, settings: VertexSettings) -> Vertic
 
     A collision is seen if it has `min_tracks` tracks above `track_pt_min` near the beam line; its
     place is their mean, weighted with the resolution. Of vertices that follow each other closer
-    than `merging_distance` along z only the sum is seen (CMS resolves about 0.3 mm,
-    arXiv:1405.6569, section 6). With 25 interactions this leaves about as many vertices as
-    the CMS file of `cms_reference.json` shows.
+    than `merging_distance` along z only the sum is seen (0.3 mm, a choice of ours). With 25
+    interactions this leaves about as many vertices as the CMS file of `cms_reference.json` shows.
     """
     good = (tracks.pt > settings.track_pt_min) & (np.abs(tracks.d0) < 0.2)
     most = int(tracks.interaction.max()) + 1 if len(tracks.interaction) else 1

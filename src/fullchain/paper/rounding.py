@@ -1,6 +1,6 @@
 """Rounding of a number to what its uncertainty supports.
 
-The rule is that of the Particle Data Group (Phys. Rev. D 110 (2024) 030001, introduction, section
+The rule is that of the Particle Data Group (Phys. Rev. D 98 (2018) 030001, introduction, section
 5.3): if the three highest digits of the uncertainty lie between 100 and 354, it keeps two digits;
 between 355 and 949, one; from 950 on it is rounded up to 1000 and keeps two. The value is rounded
 to the same decimal.

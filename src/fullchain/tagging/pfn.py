@@ -22,10 +22,11 @@ def dense(inputs: int, sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequent
 class ParticleFlowNetwork(nn.Module):
     r"""Score of a set of particles, F(\sum_i \Phi(p_i)), arXiv:1810.05165.
 
-    Blind to the order of the particles and to padding by construction. Initial weights are the
-    published ones (He uniform). The sum is divided by a constant, which the first layer of F could
-    as well undo: the functions are those of the paper, but the first steps of training do not have
-    to undo an output that is as many times too large as there are particles.
+    Blind to the order of the particles and to padding by construction. Initial weights are those
+    of the authors' package EnergyFlow (He uniform). The sum is divided by a constant, which the
+    first layer of F could as well undo: the functions are those of the paper, but the first steps
+    of training do not have to undo an output that is as many times too large as there are
+    particles.
 
     Parameters
     ----------

@@ -18,11 +18,18 @@ from fullchain.errors import InputError
 
 SAMPLED_EVENTS = 50
 CANDIDATE_COLLECTIONS = ("PFCands", "PFCand")
-LINK_TABLES = (
+# Which candidates make up a jet: tables with the name of the index of the candidate. Names of
+# PFNano, of NanoAOD v15, and of early PFNano (AK8 and AK4 in the name).
+AK8_LINK_TABLES = (
     ("FatJetPFCands", "pFCandsIdx"),
     ("FatJetPFCand", "pfCandIdx"),
+    ("JetPFCandsAK8", "candIdx"),
+)
+LINK_TABLES = (
+    *AK8_LINK_TABLES,
     ("JetPFCands", "pFCandsIdx"),
     ("JetPFCand", "pfCandIdx"),
+    ("JetPFCandsAK4", "candIdx"),
 )
 
 

@@ -1,7 +1,8 @@
 """JetClass: one AK8-like jet per entry, with up to 128 Delphes particles and its class.
 
 H. Qu, C. Li, S. Qian, "Particle Transformer for jet tagging", arXiv:2202.03772; files at
-doi:10.5281/zenodo.6619768. Jets have R = 0.8 and 500 < pT < 1000 GeV, without pile-up.
+doi:10.5281/zenodo.6619768. The names of branches are those of data/JetClass/JetClass_full.yaml and
+dataloader.py in the authors' repository jet-universe/particle_transformer.
 """
 
 from __future__ import annotations
@@ -18,21 +19,24 @@ from fullchain.ntuples.layouts import detect
 from fullchain.ntuples.layouts.base import CANDIDATE_FIELDS, EventWeights, PileUp
 
 MM_TO_CM = 0.1
-"""Delphes writes impact parameters in mm."""
+"""JetClass names no unit; its jets are made with Delphes, whose lengths are in mm."""
 
 LABELS = {
     "label_QCD": 0,
     "label_Wqq": 3,
     "label_Zqq": 4,
     "label_Tbqq": 5,
-    "label_Tbl": 5,
+    "label_Tbl": -1,
     "label_Hbb": 6,
     "label_Hcc": 6,
     "label_Hgg": 6,
     "label_H4q": 6,
-    "label_Hqql": 6,
+    "label_Hqql": -1,
 }
-"""Class branches of JetClass in the project's numbering; the flavour of QCD jets is not stored."""
+"""Class branches of JetClass in the project's numbering; the flavour of QCD jets is not stored.
+
+Our labels are of decays to hadrons: jets with the lepton of a top quark or Higgs boson have none.
+"""
 
 
 class JetClass:

@@ -26,6 +26,7 @@ from fullchain.ntuples.layouts.base import (
 ASSOCIATED_DZ = 0.1
 """Largest |dz| [cm] of a track of the primary vertex where the file does not say more."""
 
+_DOWN_FIRST = "[0] is ISR=0.5"
 _CHARGE_OF_PDGID = {11: -1, 13: -1, 211: 1}
 _FATJET_FLOATS: dict[str, tuple[str, ...]] = {
     "pt": ("pt",), "eta": ("eta",), "phi": ("phi",), "mass": ("mass",),
@@ -35,8 +36,11 @@ _FATJET_FLOATS: dict[str, tuple[str, ...]] = {
     "chf": ("chHEF",), "nhf": ("neHEF",), "phf": ("neEmEF",), "elf": ("chEmEF",), "muf": ("muEF",),
     "area": ("area",),
 }  # fmt: skip
+# What CMS did not compute is -99999 (N2 and N3 of jets without the value in MiniAOD) or -1 (seen in
+# real files: N2, N3 and soft-drop mass).
+_NEVER_NEGATIVE = ("msoftdrop", "tau1", "tau2", "tau3", "tau4", "n2", "n3")
 _FATJET_INTEGERS: dict[str, tuple[str, ...]] = {
-    "n_constituents": ("nConstituents", "nPFConstituents"),
+    "n_constituents": ("nConstituents",),
     "gen_index": ("genJetAK8Idx",),
     "hadron_flavour": ("hadronFlavour",),
 }
@@ -70,8 +74,9 @@ class NanoAOD:
     """Reader of CMS NanoAOD.
 
     Where constituents exist they are those of the AK8 jets. In v15 (PFCand) their momenta already
-    contain the PUPPI weight: summed, they give the uncorrected jet within 0.3 %. In PFNano with
-    the constituents only (PFCands) the weight is a column of its own, as it is with all candidates.
+    contain the PUPPI weight: summed, they give the uncorrected jet within 0.3 %; jets of
+    |eta| > 2.5 have none there. In PFNano with the constituents only (PFCands) the weight is a
+    column of its own, as it is with all candidates.
     """
 
     signature = detect.NANOAOD
@@ -122,6 +127,8 @@ class NanoAOD:
         columns = {}
         for field, names in _FATJET_FLOATS.items():
             columns[field] = _column(jets, names, np.float32(np.nan))
+        for field in _NEVER_NEGATIVE:
+            columns[field] = _known(columns[field])
         # Jets of a file without this branch are not corrected.
         columns["raw_factor"] = _column(jets, ("rawFactor",), np.float32(0))
         for field, names in _FATJET_INTEGERS.items():
@@ -158,7 +165,7 @@ class NanoAOD:
 
     def gen_candidates(self, events: Any) -> ak.Array | None:
         """Stable generator particles (pt, eta, phi, mass, charge, pdgId), or None."""
-        source = _first(events, ("GenCands", "GenCand"))
+        source = _first(events, ("GenCands",))
         if source is None:
             return None
         fields = ("pt", "eta", "phi", "mass", "charge", "pdgId")
@@ -172,20 +179,20 @@ class NanoAOD:
         columns = {field: source[field] for field in ("pt", "eta", "phi", "mass")}
         columns["msoftdrop"] = _column(source, ("msoftdrop",), np.float32(np.nan))
         jets = _records(columns)
-        links = _first(events, ("GenFatJetCands", "GenFatJetCand"))
+        links = _first(events, ("GenFatJetCands",))
         particles = self.gen_candidates(events)
         if links is None or particles is None:
             return jets
-        index = _column(links, ("pFCandsIdx", "genCandsIdx", "genCandIdx"), None)
-        items = take_by_index(particles, index)
+        items = take_by_index(particles, links["pFCandsIdx"])
         constituents = group_by_parent(items, links["jetIdx"], ak.num(source))
         return ak.with_field(jets, constituents, "constituents")
 
     def weights(self, events: Any) -> EventWeights:
         """Weights of the events.
 
-        CMS orders PSWeight as ISR up, FSR up, ISR down, FSR down, relative to the nominal weight;
-        any other number of entries (1: a dummy; more: all of the generator's) is not interpreted.
+        CMS orders PSWeight as ISR up, FSR up, ISR down, FSR down, relative to the nominal weight,
+        except in old files, whose branch title begins the list with ISR=0.5: down comes first.
+        Any other number of entries (1: a dummy; more: all of the generator's) is not interpreted.
         """
         if "genWeight" not in events.fields:
             return EventWeights(np.ones(len(events)))
@@ -196,6 +203,8 @@ class NanoAOD:
         if not ak.all(ak.num(shower) == 4):
             return EventWeights(generator)
         table = ak.to_numpy(ak.to_regular(shower, axis=1)).astype(np.float64)
+        if _DOWN_FIRST in _title(shower):
+            table = table[:, [2, 3, 0, 1]]
         return EventWeights(generator, table[:, 0], table[:, 2], table[:, 1], table[:, 3])
 
     def pileup(self, events: Any) -> PileUp:
@@ -233,8 +242,8 @@ class NanoAOD:
 
     def _links(self, events: Any) -> tuple[ak.Array, ak.Array] | None:
         """(index of the candidate, index of the jet) of each link between AK8 jet and candidate."""
-        for table, name in detect.LINK_TABLES:
-            if table.startswith("FatJet") and table in events.fields:
+        for table, name in detect.AK8_LINK_TABLES:
+            if table in events.fields:
                 links = events[table]
                 valid = links[name] >= 0
                 return links[name][valid], links["jetIdx"][valid]
@@ -329,13 +338,24 @@ def _need(events: Any, names: Collection[str], what: str) -> Any:
     return found
 
 
+def _title(column: ak.Array) -> str:
+    """Title of a branch, empty where the file has none."""
+    return str(column.layout.purelist_parameter("__doc__") or "")
+
+
+def _known(column: ak.Array) -> ak.Array:
+    """NaN where a quantity that is never negative says by its sign that it is not known.
+
+    A mass a little below zero is zero, rounded.
+    """
+    return ak.where(column < -0.5, np.float32(np.nan), np.maximum(column, np.float32(0)))
+
+
 def _column(source: Any, names: tuple[str, ...], default: Any) -> ak.Array:
     """The first of ``names`` that ``source`` has, else ``default`` in its shape."""
     for name in names:
         if name in source.fields:
             return source[name]
-    if default is None:
-        raise InputError(f"The link table has none of the branches {', '.join(names)}.")
     return ak.full_like(source[source.fields[0]], default, dtype=np.asarray(default).dtype)
 
 
