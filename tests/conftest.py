@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Time is measured in benchmarks/; on a busy machine a limit per example fails by chance.
+hypothesis.settings.register_profile("fullchain", deadline=None)
+hypothesis.settings.load_profile("fullchain")
 
 PROJECT = Path(__file__).resolve().parents[1]
 SHARED_DATA = PROJECT.parent / "shared" / "data"
