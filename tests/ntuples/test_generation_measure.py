@@ -106,6 +106,12 @@ def test_numbers_are_those_of_the_files(measured: tuple[Path, Path]) -> None:
     reference = cms_reference()
     assert density.published == reference["densities"]["photon.barrel"]["density"]
     assert density.source == reference["source"]
+    # The sample has no neutral hadrons and nothing beyond |eta| = 2.5.
+    worst = found["qcd_pu50.pileup_spectrum.worst_ratio"]
+    assert worst.value == 0.0
+    assert worst.note is not None
+    assert "charged, edge, 0.1 to 0.2 GeV" in worst.note
+    assert "qcd.pileup_spectrum.worst_ratio" not in found
 
 
 def test_figures_are_those_that_were_announced(measured: tuple[Path, Path], tmp_path: Path) -> None:

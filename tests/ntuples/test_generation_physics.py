@@ -1,7 +1,9 @@
 """What the physics should look like: mass, soft-drop mass, multiplicity and shape of jets.
 
-The expected numbers were measured with another, simpler detector (which kept more soft neutral
-particles, hence the width of the windows): AK8 jets of 550 to 650 GeV with |eta| < 2, no pile-up.
+The expected numbers are those of this detector, from 800 events of each process, so that a change
+of the physics shows: AK8 jets of 550 to 650 GeV with |eta| < 2, no pile-up. A simpler detector that
+kept more soft neutral particles gave 180, 92 and 92 GeV and 68, 41 and 55 constituents for top, W
+and QCD jets; the soft photons of this one are tuned to CMS.
 """
 
 from typing import Any
@@ -20,12 +22,12 @@ from fullchain.ntuples.truth import IS_LAST_COPY
 BLOCKS = {"qcd": 4, "tt": 4, "wjet": 4}
 # mean mass, mean and median soft-drop mass [GeV], multiplicity, tau21, tau32
 EXPECTED = {
-    "top": (180.0, 171.0, 175.0, 68.0, 0.48, 0.49),
-    "W": (92.0, 72.0, 79.0, 41.0, 0.37, 0.74),
-    "QCD": (92.0, 56.0, 25.0, 55.0, 0.62, 0.77),
+    "top": (175.0, 163.5, 168.0, 64.2, 0.485, 0.498),
+    "W": (91.2, 69.0, 77.6, 38.8, 0.384, 0.728),
+    "QCD": (84.5, 50.0, 22.0, 48.8, 0.618, 0.780),
 }
 # Largest relative difference beyond three standard errors.
-TOLERANCE = (0.06, 0.06, 0.05, 0.10, 0.08, 0.06)
+TOLERANCE = (0.03, 0.04, 0.03, 0.04, 0.04, 0.03)
 
 Jets = dict[str, np.ndarray]
 
@@ -153,5 +155,5 @@ def test_substructure_tells_top_from_qcd(jets: dict[str, Jets]) -> None:
 
     top, qcd = score(jets["top"]), score(jets["QCD"])
     area = np.mean((top[:, None] > qcd[None, :]) + 0.5 * (top[:, None] == qcd[None, :]))
-    # 0.956 with the simpler detector.
-    assert area == pytest.approx(0.956, abs=0.035)
+    # 0.954 in 800 events of each; 0.956 with the simpler detector.
+    assert area == pytest.approx(0.955, abs=0.02)

@@ -51,6 +51,7 @@ MEASURED = (
 )
 PT_EDGES = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.5, 6.0, 12.0)
 LEADING_JETS = 2
+ENOUGH_COUNTS = 30  # candidates of the reference in a bin that is compared
 AREA_CELLS = (104, 64)  # grid in eta and phi on which the area is counted
 ETA_END = 5.2
 
@@ -118,6 +119,56 @@ def densities(sky: Sky, radius: float) -> dict[str, Any]:
         "jet_radius": radius,
         "densities": found,
     }
+
+
+def worst_bin(ours: dict[str, Any], reference: dict[str, Any]) -> dict[str, Any] | None:
+    """Find the bin of all pT spectra where ours differs most from the reference.
+
+    A bin counts where the reference has `ENOUGH_COUNTS` candidates or more; of their number only
+    the density is known, so it is estimated from the density and the area without that of jets.
+    The distance is the logarithm of the ratio.
+
+    Returns
+    -------
+    Species and region (`place`), edges of the bin [GeV], the ratio and its standard error, which
+    contains those of both densities (the spread over events, not less than the counting error of
+    the reference); the number of `bins` that count and of those `beyond` 30 %. None where no bin
+    counts.
+    """
+    found: list[dict[str, Any]] = []
+    for place, cms in reference["densities"].items():
+        low, high = REGIONS[place.partition(".")[2]]
+        area = (high - low) * 4.0 * np.pi
+        exposure = reference["events"] * reference["interactions"] * area
+        mine = ours["densities"][place]
+        rows = zip(
+            pairwise(reference["pt_edges"]),
+            mine["spectrum"],
+            mine["spectrum_error"],
+            cms["spectrum"],
+            cms["spectrum_error"],
+            strict=True,
+        )
+        for edges, value, error, expected, spread in rows:
+            counts = expected * exposure
+            if counts < ENOUGH_COUNTS:
+                continue
+            relative = max(spread / expected, counts**-0.5)
+            ratio = value / expected
+            found.append(
+                {
+                    "place": place,
+                    "edges": list(edges),
+                    "ratio": ratio,
+                    "error": float(np.hypot(error / expected, ratio * relative)),
+                }
+            )
+    if not found:
+        return None
+    # An empty bin is the worst there can be.
+    worst = max(found, key=lambda one: abs(np.log(max(one["ratio"], 1e-9))))
+    beyond = sum(not 1.0 / 1.3 < one["ratio"] < 1.3 for one in found)
+    return {**worst, "bins": len(found), "beyond": beyond}
 
 
 def _rate(number: Array, exposure: Array) -> tuple[float, float]:

@@ -4,12 +4,12 @@ Tracks are made of charged particles (`tracker`), deposits are summed over the c
 and the forward calorimeter (`calorimeter`), vertices are made of tracks (`vertices`), and a simple
 particle flow in the manner of CMS (arXiv:1706.04965) and of Delphes 3 (arXiv:1307.6346) gives
 charged candidates from tracks and neutral ones from what the calorimeters hold beyond the tracks.
-Photons convert before (`material`). Left out, in that the parameterisations only absorb their mean
-effect: bremsstrahlung, nuclear interactions, decays in flight, noise, and the loss of tracks in
-dense jets.
+Photons convert before, and the pairs radiate (`material`). Left out, in that the parameterisations
+only absorb their mean effect: bremsstrahlung of other electrons, nuclear interactions, decays in
+flight, noise, and the loss of tracks in dense jets.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from fullchain.ntuples import calorimeter, material, tracker, vertices
 from fullchain.ntuples.calorimeter import (
-    BARREL_END,
     ENDCAP_END,
     FORWARD_END,
     TRACKER_END,
@@ -90,10 +89,17 @@ def reconstruct(
     found = vertices.reconstruct(tracks, events, settings.vertices)
     association = vertices.associate(tracks, found, settings.vertices)
     ecal, hcal = _deposits(particles, tracks, settings)
-    parts = [_from_tracks(tracks, association)]
     z0 = vertices.leading_z(found)
-    parts += _neutral(ecal, z0, calo, random, electromagnetic=True)
-    parts += _neutral(hcal, z0, calo, random, electromagnetic=False)
+    hadrons = _excess(hcal, _measured(hcal, calo, random, False), calo, random, False)
+    photons = _measured(ecal, calo, random, True)
+    hcal, hadrons, absorbed = _absorb(hcal, hadrons, ecal, photons, calo)
+    photons[absorbed] = 0.0
+    photons = _excess(ecal, photons, calo, random, True)
+    parts = [
+        _from_tracks(tracks, association),
+        _neutral(ecal, photons, z0, calo, random, electromagnetic=True),
+        _neutral(hcal, hadrons, z0, calo, random, electromagnetic=False),
+    ]
     return Reconstructed(_ordered(parts), found)
 
 
@@ -118,7 +124,7 @@ def _deposits(
     response = calorimeter.response(particles.e, eta, light, calo)
     energy = particles.e * response
 
-    def clusters(chosen: Array, size: tuple[float, float, float]) -> Clusters:
+    def clusters(chosen: Array, electromagnetic: bool) -> Clusters:
         at = np.flatnonzero(chosen)
         deposits = Deposits(
             event=particles.event[at],
@@ -131,53 +137,83 @@ def _deposits(
             track=momentum[at],
             hard=(particles.interaction[at] == 0).astype(float),
         )
-        return calorimeter.cluster(deposits, size)
+        return calorimeter.cluster(deposits, calorimeter.cell_sizes(electromagnetic, calo))
 
-    return (
-        clusters(seen & light, (calo.ecal_cell, calo.ecal_cell, calo.forward_cell)),
-        clusters(seen & ~light, (calo.hcal_cell_barrel, calo.hcal_cell_endcap, calo.forward_cell)),
-    )
+    return clusters(seen & light, True), clusters(seen & ~light, False)
+
+
+def _measured(
+    clusters: Clusters,
+    settings: CalorimeterSettings,
+    random: np.random.Generator,
+    electromagnetic: bool,
+) -> Array:
+    """Draw the measured energy of clusters."""
+    resolution = calorimeter.ecal_resolution if electromagnetic else calorimeter.hcal_resolution
+    sigma = resolution(clusters.energy, clusters.eta, settings)
+    return calorimeter.smear(clusters.energy, sigma, random)
+
+
+def _excess(
+    clusters: Clusters,
+    measured: Array,
+    settings: CalorimeterSettings,
+    random: np.random.Generator,
+    electromagnetic: bool,
+) -> Array:
+    """Energy by which clusters exceed their tracks; 0 where they make no neutral candidate."""
+    resolution = calorimeter.ecal_resolution if electromagnetic else calorimeter.hcal_resolution
+    excess = measured - clusters.track
+    spread = resolution(clusters.track, clusters.eta, settings)
+    spread = np.where(clusters.track > 0, spread, 0.0)
+    seen = calorimeter.visibility(excess, clusters.eta, electromagnetic, settings)
+    kept = (excess > settings.excess_significance * spread) & (random.random(len(seen)) < seen)
+    energy = calorimeter.calibrated(excess, clusters.eta, electromagnetic, settings)
+    return np.where(kept, energy, 0.0)
+
+
+def _absorb(
+    hcal: Clusters, excess: Array, ecal: Clusters, photons: Array, settings: CalorimeterSettings
+) -> tuple[Clusters, Array, Array]:
+    """Add ECAL clusters beyond |eta| = 2.5 to the neutral hadron of the HCAL cell behind them.
+
+    Where no track tells charged from neutral hadrons, the particle flow of CMS takes an ECAL
+    cluster that is linked to one of HCAL for a part of the same shower (arXiv:1706.04965).
+
+    Returns
+    -------
+    HCAL clusters with the part of the hard collision updated, their energies, and the positions of
+    the ECAL clusters that are absorbed.
+    """
+    reach = np.abs(ecal.eta)
+    edge = np.flatnonzero((reach >= TRACKER_END) & (reach < ENDCAP_END))
+    phi = np.arctan2(ecal.y[edge], ecal.x[edge])
+    sizes = calorimeter.cell_sizes(False, settings)
+    key = calorimeter.cell_key(ecal.event[edge], ecal.eta[edge], phi, sizes)
+    hadrons = np.flatnonzero(excess > 0)
+    keys = np.append(hcal.key[hadrons], -1)  # the last one is behind nothing
+    behind = np.searchsorted(keys[:-1], key)
+    linked = keys[behind] == key
+    at, to = edge[linked], hadrons[behind[linked]]
+    number = len(excess)
+    total = excess + np.bincount(to, photons[at], number)
+    hard = excess * hcal.hard_fraction
+    hard += np.bincount(to, photons[at] * ecal.hard_fraction[at], number)
+    fraction = np.where(total > 0, hard / np.maximum(total, 1e-30), hcal.hard_fraction)
+    return replace(hcal, hard_fraction=fraction), total, at
 
 
 def _neutral(
     clusters: Clusters,
+    energy: Array,
     z0: Array,
     settings: CalorimeterSettings,
     random: np.random.Generator,
     electromagnetic: bool,
-) -> list[Candidates]:
-    """Make neutral candidates of the energy that exceeds the tracks by their expected spread."""
-    resolution = calorimeter.ecal_resolution if electromagnetic else calorimeter.hcal_resolution
-    reach = np.abs(clusters.eta)
-    sigma = resolution(clusters.energy, clusters.eta, settings)
-    measured = calorimeter.smear(clusters.energy, sigma, random)
-    excess = measured - clusters.track
-    spread = resolution(clusters.track, clusters.eta, settings)
-    spread = np.where(clusters.track > 0, spread, 0.0)
-    if electromagnetic:
-        central = [
-            settings.ecal_threshold_barrel,
-            settings.ecal_threshold_endcap,
-            settings.ecal_threshold_edge,
-        ]
-    else:
-        central = [
-            settings.hcal_threshold_barrel,
-            settings.hcal_threshold_endcap,
-            settings.hcal_threshold_edge,
-        ]
-    threshold = np.select(
-        [reach < BARREL_END, reach < TRACKER_END, reach < ENDCAP_END],
-        central,
-        settings.forward_threshold,
-    )
-    kept = (excess > threshold) & (excess > settings.excess_significance * spread)
-    if electromagnetic:
-        seen = calorimeter.photon_efficiency(clusters.energy, clusters.eta, settings)
-        kept &= random.random(len(reach)) < seen
-    at = np.flatnonzero(kept)
-
-    forward = reach[at] >= ENDCAP_END
+) -> Candidates:
+    """Make neutral candidates of the clusters that have energy beyond their tracks."""
+    at = np.flatnonzero(energy > 0)
+    forward = np.abs(clusters.eta[at]) >= ENDCAP_END
     angle = settings.ecal_angle if electromagnetic else settings.hcal_angle
     width = np.where(forward, settings.forward_cell / 4.0, angle)
     noise = random.standard_normal((2, len(at))) * width
@@ -190,26 +226,24 @@ def _neutral(
     codes = (FORWARD_PHOTON, PHOTON) if electromagnetic else (FORWARD_HADRON, NEUTRAL_HADRON)
     number = len(at)
     none = np.full(number, NO_TRACK)
-    return [
-        Candidates(
-            event=event,
-            pt=excess[at] / np.cosh(eta),
-            eta=eta,
-            phi=phi,
-            mass=np.zeros(number),
-            charge=np.zeros(number, dtype=np.int8),
-            pdg_id=np.where(forward, *codes),
-            d0=none,
-            d0_error=none,
-            dz=none,
-            dz_error=none,
-            # CMS gives neutral candidates to the leading vertex, with these codes.
-            from_pv=np.full(number, vertices.PV_USED_IN_FIT, dtype=np.int32),
-            quality=np.full(number, vertices.USED_IN_FIT, dtype=np.int32),
-            vertex=np.zeros(number, dtype=np.int32),
-            hard_fraction=clusters.hard_fraction[at],
-        )
-    ]
+    return Candidates(
+        event=event,
+        pt=energy[at] / np.cosh(eta),
+        eta=eta,
+        phi=phi,
+        mass=np.zeros(number),
+        charge=np.zeros(number, dtype=np.int8),
+        pdg_id=np.where(forward, *codes),
+        d0=none,
+        d0_error=none,
+        dz=none,
+        dz_error=none,
+        # CMS gives neutral candidates to the leading vertex, with these codes.
+        from_pv=np.full(number, vertices.PV_USED_IN_FIT, dtype=np.int32),
+        quality=np.full(number, vertices.USED_IN_FIT, dtype=np.int32),
+        vertex=np.zeros(number, dtype=np.int32),
+        hard_fraction=clusters.hard_fraction[at],
+    )
 
 
 def _from_tracks(tracks: Tracks, association: Association) -> Candidates:

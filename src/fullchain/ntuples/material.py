@@ -1,5 +1,6 @@
-"""Photons that convert in the material of the tracker."""
+"""Photons that convert in the material of the tracker, and what the pairs radiate."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,18 +25,26 @@ ELECTRON_MASS = 0.000511
 
 def conversion_probability(eta: Array) -> Array:
     """Probability that a photon from the centre makes a pair before the calorimeter."""
-    thickness = np.interp(np.abs(eta), REACH, RADIATION_LENGTHS, right=0.0)
-    return 1.0 - np.exp(-PAIRS_PER_LENGTH * thickness)
+    return 1.0 - np.exp(-PAIRS_PER_LENGTH * radiation_lengths(eta))
+
+
+def radiation_lengths(eta: Array) -> Array:
+    """Thickness of the tracker in radiation lengths."""
+    return np.asarray(np.interp(np.abs(eta), REACH, RADIATION_LENGTHS, right=0.0))
 
 
 def convert(
     particles: Particles, radius: float, half_length: float, random: np.random.Generator
 ) -> Particles:
-    """Replace converting photons by electron and positron.
+    """Replace converting photons by electron and positron, and by what these radiate.
 
     The pair is made at a uniformly drawn part of the way, both along the photon, the energy shared
-    uniformly (the Bethe-Heitler spectrum is flat within 30 %). Soft pairs then turn in the field
-    and are lost, which is why an experiment sees about half of the soft photons of pile-up.
+    uniformly (the Bethe-Heitler spectrum is flat within 30 %). Over the t radiation lengths that
+    are left, an electron keeps the part exp(-u) of its energy, with u from a gamma distribution of
+    shape t / ln 2 (Bethe and Heitler, Proc. R. Soc. A 146 (1934) 83). What both radiate goes on as
+    one photon along the first one, unless it converts again, over t / 2 on average: then it is
+    lost, as are pairs so soft that they turn in the field. Where the tracker is thick, most photons
+    of pile-up are radiated ones.
 
     Parameters
     ----------
@@ -57,11 +66,31 @@ def convert(
     ]
     unconverted = np.ones(len(particles), dtype=bool)
     unconverted[photons] = False
+    left = (1.0 - part) * radiation_lengths(parents.eta)
+    kept = np.exp(-random.gamma(np.maximum(left, 1e-6) / np.log(2.0), size=(2, len(photons))))
+    shares = np.array([share, 1.0 - share])
     pair = [
         _lepton(parents, place, fraction, code)
-        for fraction, code in ((share, ELECTRON), (1.0 - share, -ELECTRON))
+        for fraction, code in zip(shares * kept, (ELECTRON, -ELECTRON), strict=True)
     ]
-    return concatenate([particles.select(unconverted), *pair])
+    radiated = np.sum(shares * (1.0 - kept), axis=0)
+    goes_on = random.random(len(photons)) < np.exp(-PAIRS_PER_LENGTH * left / 2.0)
+    goes_on &= radiated * parents.e > LOWEST_ENERGY
+    light = _photon(parents, place, radiated).select(goes_on)
+    return concatenate([particles.select(unconverted), *pair, light])
+
+
+def _photon(parents: Particles, place: list[Array], share: Array) -> Particles:
+    return replace(
+        parents,
+        px=share * parents.px,
+        py=share * parents.py,
+        pz=share * parents.pz,
+        e=share * parents.e,
+        x=place[0],
+        y=place[1],
+        z=place[2],
+    )
 
 
 def _lepton(parents: Particles, place: list[Array], share: Array, code: int) -> Particles:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fullchain.atomic import write_text
 from fullchain.errors import InputError
 from fullchain.metrics import Metric, write_metrics
-from fullchain.ntuples.densities import SPECIES, Sky, cms_reference, densities
+from fullchain.ntuples.densities import SPECIES, Sky, cms_reference, densities, worst_bin
 from fullchain.ntuples.measurement_settings import MeasurementSettings
 from fullchain.progress import track
 from fullchain.step import Given, Input, Output
@@ -233,7 +233,29 @@ def rows(name: str, sample: dict[str, Any], reference: dict[str, Any]) -> list[M
                 "away from jets; the CMS events have harder jets and 28.5 interactions",
             )
         )
+    if "pileup" in sample:
+        found += _spectrum(name, sample["pileup"], reference)
     return found
+
+
+def _spectrum(name: str, pileup: dict[str, Any], reference: dict[str, Any]) -> list[Metric]:
+    """Make the metric of the pT spectrum that agrees least with the reference."""
+    worst = worst_bin(pileup, reference)
+    if worst is None:
+        return []
+    low, high = worst["edges"]
+    return [
+        Metric(
+            name=f"{name}.pileup_spectrum.worst_ratio",
+            value=worst["ratio"],
+            uncertainty=worst["error"],
+            uncertainty_kind="counting",
+            label=f"{name}: worst ratio of a bin of the pT spectra of pile-up to CMS",
+            note=f"{worst['place'].replace('.', ', ')}, {low} to {high} GeV; the largest of "
+            f"{worst['bins']} bins, of which {worst['beyond']} differ by more than 30 %; against "
+            f"{reference['source']}, measured by us in ten events, to which the detector is tuned",
+        )
+    ]
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -64,11 +64,13 @@ def efficiency(
 
     Notes
     -----
-    Plateaus and their fall in the endcap resemble those for pions in CMS, arXiv:1405.6569
-    (figures 7 to 9: 0.94 in the barrel and 0.85 to 0.9 in the endcaps between 1 and 10 GeV, about
-    0.7 to 0.8 at 0.3 GeV; a fall to zero with the production radius within some 50 cm); the
+    Plateaus and their fall in the endcap resemble those of CMS, arXiv:1405.6569: 94 % for
+    |eta| < 0.9 and 85 % from there to 2.5, averaged over prompt charged particles of
+    pT > 0.9 GeV in top pairs. The fall to zero with the production radius is a choice of ours; the
     value beyond |eta| = 2.5, which the pixel detector of 2017 added, and the turn-on are
-    set so that the density of charged candidates matches `cms_reference.json`.
+    set so that density and spectrum of charged candidates match `cms_reference.json`. The turn-on
+    falls with |eta|, as it does there (0.28 GeV in the barrel, 0.20 GeV at |eta| = 2.7): of the
+    same pT, a track in the endcap has more momentum and scatters less.
     """
     reach = np.abs(eta)
     plateau = np.select(
@@ -76,20 +78,23 @@ def efficiency(
         [settings.efficiency_barrel, settings.efficiency_endcap, settings.efficiency_edge],
         0.0,
     )
-    found = plateau / (1.0 + (settings.turn_on / np.maximum(pt, 1e-6)) ** settings.turn_on_power)
+    scaled = np.maximum(pt, 1e-6) * np.cosh(eta) ** settings.turn_on_fall
+    found = plateau / (1.0 + (settings.turn_on / scaled) ** settings.turn_on_power)
     found = np.where(species == 11, found * settings.efficiency_electron, found)
     muon = (species == 13) & (reach < 2.5)
     found = np.where(muon & (pt > 1.0), settings.efficiency_muon, found)
     return np.where(
-        pt > settings.pt_min, found * np.clip(1.0 - radius / settings.displacement, 0.0, 1.0), 0.0
+        scaled > settings.pt_min,
+        found * np.clip(1.0 - radius / settings.displacement, 0.0, 1.0),
+        0.0,
     )
 
 
 def pt_resolution(pt: Array, eta: Array) -> Array:
     """Relative resolution of pT: multiple scattering and, growing with pT, the measured sagitta.
 
-    The numbers are those of the CMS card of Delphes 3 (arXiv:1307.6346) for charged hadrons, which
-    describe arXiv:1405.6569, figure 14.
+    The numbers are those of cards/delphes_card_CMS.tcl of Delphes 3 (arXiv:1307.6346) for muons;
+    for charged hadrons the card has the same constants and larger slopes (1.5, 2.5, 5.5 x 1e-4).
     """
     reach = np.abs(eta)
     scattering = np.select([reach < 0.5, reach < 1.5], [0.010, 0.015], 0.025)
@@ -102,8 +107,8 @@ def impact_resolution(pt: Array, eta: Array, settings: TrackerSettings) -> tuple
 
     sigma = constant + scattering / pT^0.75, in quadrature, fitted by eye to the medians of d0Err
     and dzErr of the tracks with |eta| < 1 in the CMS file of `cms_reference.json`; towards the
-    endcaps more material is crossed, at a longer lever arm: cosh(eta)^0.5 and cosh(eta)^1.5 after
-    the shape of arXiv:1405.6569, figure 15.
+    endcaps more material is crossed, at a longer lever arm: cosh(eta)^0.5 and cosh(eta)^1.5, powers
+    that are choices of ours.
     """
     slope = np.maximum(pt, 0.1) ** -0.75
     path = np.cosh(eta)
