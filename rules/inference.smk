@@ -11,12 +11,10 @@ INFERENCE_FIGURES = [
 
 def inference_template_settings():
     """What the templates depend on: of the data, only the name of a recorded sample."""
-    tagger = f"tagging.taggers.{CONFIG.inference.tagger}"
     paths = [
         "inference.tagger",
         "inference.selection",
-        f"{tagger}.signal",
-        f"{tagger}.background",
+        f"tagging.taggers.{CONFIG.inference.tagger}.classes",
     ]
     return settings(
         *paths, *(["inference.data"] if CONFIG.inference.recorded_data() else [])

@@ -1,82 +1,138 @@
 # Jet taggers: training, scores for every sample, performance, figures.
-def tagger_samples(tagger, side):
-    """Names of the signal or background samples of a tagger."""
-    return getattr(CONFIG.tagging.taggers[tagger], side).samples
+from fullchain.tagging.members import members
 
-
-def tagger_jets(tagger, side):
-    return [
-        path
-        for sample in tagger_samples(tagger, side)
-        for path in part_files("jets/{sample}/{part}.parquet", sample)
-    ]
-
-
-def tagger_scores(tagger, side):
-    return [
-        result(f"tagging/{tagger}/scores/{sample}.parquet")
-        for sample in tagger_samples(tagger, side)
-    ]
-
-
-def every_tagger(path):
-    return [result(path.format(tagger=name)) for name in CONFIG.tagging.taggers]
-
-
+TAGGERS = CONFIG.tagging.taggers
 TAGGING_FIGURES = [
     "roc",
     "rejection",
     "calibration",
-    *(f"score_{name}" for name in CONFIG.tagging.taggers),
-    *(f"history_{name}" for name in CONFIG.tagging.taggers),
+    *(f"score_{name}" for name in TAGGERS),
+    *(f"history_{name}" for name in TAGGERS),
+    *(
+        f"efficiency_{name}_{column}"
+        for name in TAGGERS
+        for column in CONFIG.tagging.evaluation.bins
+    ),
 ]
 TAGGING_GPU = int(CONFIG.tagging.training.device != "cpu")
 
 
+def training_of(tagger):
+    """How a tagger is trained: its own settings, or the common ones."""
+    return TAGGERS[tagger].training or CONFIG.tagging.training
+
+
+def tagger_samples(tagger):
+    """Names of the samples that a tagger is trained on."""
+    return TAGGERS[tagger].samples
+
+
+def measured_samples(tagger):
+    """Names of the samples that a tagger is measured on: its own, and their stand-ins."""
+    own = tagger_samples(tagger)
+    alternatives = CONFIG.tagging.evaluation.alternatives.values()
+    others = [new for names in alternatives for old, new in names.items() if old in own]
+    return list(dict.fromkeys([*own, *others]))
+
+
+def jets_of(samples):
+    """The files of jets of samples, one sample after the other."""
+    return [
+        path
+        for sample in samples
+        for path in part_files("jets/{sample}/{part}.parquet", sample)
+    ]
+
+
+def names_of(samples):
+    """The name of the sample of each file of `jets_of`."""
+    return [sample for sample in samples for _ in parts(sample)]
+
+
+def member_files(tagger, name):
+    """A file of each training of a tagger."""
+    chosen = TAGGERS[tagger]
+    return [
+        result(f"tagging/{tagger}/{member.name}/{name}")
+        for member in members(chosen.folds, chosen.seeds)
+    ]
+
+
+def every_tagger(path):
+    return [result(path.format(tagger=name)) for name in TAGGERS]
+
+
+def event_files(sample):
+    """The ROOT files of a generated sample; those of others have layouts of their own."""
+    if CONFIG.ntuples.samples[sample].kind != "generated":
+        return []
+    return part_files("ntuples/{sample}/{part}.root", sample)
+
+
 def training_memory(wildcards, input):
     """Memory in MB: libraries, and the padded jets twice, as while they are read."""
-    particles = CONFIG.tagging.taggers[wildcards.tagger].n_constituents
-    return int(2000 + 2 * input.size_mb * max(1, particles / 64))
+    chosen = CONFIG.tagging.taggers[wildcards.tagger]
+    size = 10 / 4 if chosen.inputs == "full" else 1
+    # Declusterings take twice the room of particles, observables next to none.
+    size = {"lund": 2, "mlp": 0, "trees": 0}.get(chosen.architecture.kind, size)
+    return int(2000 + 2 * input.size_mb * max(1, size * chosen.n_constituents / 64))
+
+
+def training_settings(tagger):
+    """What a training depends on: not how many others there are with other seeds."""
+    chosen = f"tagging.taggers.{tagger}"
+    own = [
+        f"{chosen}.{name}"
+        for name in type(TAGGERS[tagger]).model_fields
+        if name != "seeds"
+    ]
+    common = [] if TAGGERS[tagger].training else ["tagging.training"]
+    return settings("seed", "tagging.selection", "tagging.split", *common, *own)
+
+
+def prediction_settings(tagger):
+    """What scores depend on; with folds, also which samples stand in for others."""
+    paths = ["tagging.split", "tagging.training.device", "tagging.training.threads"]
+    if TAGGERS[tagger].folds > 1:
+        paths.append("tagging.evaluation.alternatives")
+    return settings("seed", *paths)
 
 
 rule tagging_train:
     input:
-        signal=lambda w: tagger_jets(w.tagger, "signal"),
-        background=lambda w: tagger_jets(w.tagger, "background"),
+        jets=lambda w: jets_of(tagger_samples(w.tagger)),
     output:
-        model=result("tagging/{tagger}/model.pt"),
-        onnx=result("tagging/{tagger}/model.onnx"),
-        history=result("tagging/{tagger}/history.json"),
+        model=result("tagging/{tagger}/{member}/model.pt"),
+        onnx=result("tagging/{tagger}/{member}/model.onnx"),
+        history=result("tagging/{tagger}/{member}/history.json"),
     log:
-        log_of("tagging_train", "{tagger}"),
+        log_of("tagging_train", "{tagger}/{member}"),
     benchmark:
-        bench_of("tagging_train", "{tagger}")
-    threads: CONFIG.tagging.training.threads
+        bench_of("tagging_train", "{tagger}/{member}")
+    # Scores, and all that follows, wait for it; figures do not hold anything up.
+    priority: 10
+    threads: lambda w: training_of(w.tagger).threads
     resources:
         mem_mb=training_memory,
         runtime=720,
-        gpu=TAGGING_GPU,
+        gpu=lambda w: int(training_of(w.tagger).device != "cpu"),
     params:
+        samples=lambda w: names_of(tagger_samples(w.tagger)),
         code=code("tagging.train"),
-        settings=lambda w: settings(
-            "seed",
-            "tagging.selection",
-            "tagging.split",
-            "tagging.training",
-            f"tagging.taggers.{w.tagger}",
-        ),
+        settings=lambda w: training_settings(w.tagger),
     message:
-        "training the tagger {wildcards.tagger}"
+        "training the tagger {wildcards.tagger}, {wildcards.member}"
     shell:
-        "fullchain tagging train --signal {input.signal:q} --background {input.background:q}"
-        " --tagger {wildcards.tagger} --model {output.model:q} --onnx {output.onnx:q}"
-        " --history {output.history:q} --settings {params.settings:q} > {log:q} 2>&1"
+        "fullchain tagging train --jets {input.jets:q} --samples {params.samples}"
+        " --tagger {wildcards.tagger} --member {wildcards.member} --model {output.model:q}"
+        " --onnx {output.onnx:q} --history {output.history:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule tagging_predict:
     input:
         jets=lambda w: part_files("jets/{sample}/{part}.parquet", w.sample),
-        model=result("tagging/{tagger}/model.pt"),
+        models=lambda w: member_files(w.tagger, "model.pt"),
     output:
         scores=result("tagging/{tagger}/scores/{sample}.parquet"),
     log:
@@ -85,30 +141,79 @@ rule tagging_predict:
         bench_of("tagging_predict", "{tagger}/{sample}")
     threads: CONFIG.tagging.training.threads
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
         runtime=120,
         gpu=TAGGING_GPU,
     params:
         code=code("tagging.predict"),
-        settings=settings(
-            "seed",
-            "tagging.split",
-            "tagging.training.device",
-            "tagging.training.threads",
-        ),
+        settings=lambda w: prediction_settings(w.tagger),
     message:
         "scores of {wildcards.tagger} for {wildcards.sample}"
     shell:
-        "fullchain tagging predict --jets {input.jets:q} --model {input.model:q}"
-        " --scores {output.scores:q} --settings {params.settings:q} > {log:q} 2>&1"
+        "fullchain tagging predict --jets {input.jets:q} --sample {wildcards.sample}"
+        " --models {input.models:q} --scores {output.scores:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+# On request: snakemake results/<run>/tagging/<tagger>/model.onnx
+rule tagging_export_onnx:
+    input:
+        models=lambda w: member_files(w.tagger, "model.pt"),
+    output:
+        onnx=result("tagging/{tagger}/model.onnx"),
+    log:
+        log_of("tagging_export_onnx", "{tagger}"),
+    benchmark:
+        bench_of("tagging_export_onnx", "{tagger}")
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=0,
+    params:
+        code=code("tagging.export_onnx"),
+        settings=settings(),
+    message:
+        "all trainings of {wildcards.tagger} as one ONNX file"
+    shell:
+        "fullchain tagging export_onnx --models {input.models:q} --onnx {output.onnx:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+# On request: snakemake results/<run>/tagging/<tagger>/friends/<sample>.root
+rule tagging_export_friend:
+    input:
+        scores=result("tagging/{tagger}/scores/{sample}.parquet"),
+        ntuples=lambda w: event_files(w.sample),
+    output:
+        friend=result("tagging/{tagger}/friends/{sample}.root"),
+    log:
+        log_of("tagging_export_friend", "{tagger}/{sample}"),
+    benchmark:
+        bench_of("tagging_export_friend", "{tagger}/{sample}")
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=0,
+    params:
+        code=code("tagging.export_friend"),
+        settings=settings(),
+    message:
+        "scores of {wildcards.tagger} for {wildcards.sample} as ROOT trees"
+    shell:
+        "fullchain tagging export_friend --scores {input.scores:q} --ntuples {input.ntuples:q}"
+        " --tagger {wildcards.tagger} --friend {output.friend:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule tagging_evaluate:
     input:
-        signal_jets=lambda w: tagger_jets(w.tagger, "signal"),
-        signal_scores=lambda w: tagger_scores(w.tagger, "signal"),
-        background_jets=lambda w: tagger_jets(w.tagger, "background"),
-        background_scores=lambda w: tagger_scores(w.tagger, "background"),
+        jets=lambda w: jets_of(measured_samples(w.tagger)),
+        scores=lambda w: [
+            result(f"tagging/{w.tagger}/scores/{sample}.parquet")
+            for sample in measured_samples(w.tagger)
+        ],
     output:
         performance=result("tagging/{tagger}/performance.json"),
     log:
@@ -121,6 +226,7 @@ rule tagging_evaluate:
         runtime=60,
         gpu=0,
     params:
+        samples=lambda w: names_of(measured_samples(w.tagger)),
         code=code("tagging.evaluate"),
         settings=lambda w: settings(
             "seed",
@@ -131,9 +237,8 @@ rule tagging_evaluate:
     message:
         "performance of the tagger {wildcards.tagger}"
     shell:
-        "fullchain tagging evaluate --signal-jets {input.signal_jets:q}"
-        " --signal-scores {input.signal_scores:q} --background-jets {input.background_jets:q}"
-        " --background-scores {input.background_scores:q} --tagger {wildcards.tagger}"
+        "fullchain tagging evaluate --jets {input.jets:q} --samples {params.samples}"
+        " --scores {input.scores:q} --tagger {wildcards.tagger}"
         " --performance {output.performance:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
@@ -164,7 +269,9 @@ rule tagging_tabulate:
 rule tagging_plot:
     input:
         performance=every_tagger("tagging/{tagger}/performance.json"),
-        history=every_tagger("tagging/{tagger}/history.json"),
+        history=[
+            path for name in TAGGERS for path in member_files(name, "history.json")
+        ],
     output:
         index=result("tagging/figures/index.json"),
         pdf=figures("tagging", TAGGING_FIGURES),

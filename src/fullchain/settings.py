@@ -73,6 +73,10 @@ class Settings(SettingsModel):
         for tagger, settings in taggers.items():
             for name in settings.samples:
                 yield f"tagging.taggers.{tagger}", "sample", name, samples
+        if self.tagging:
+            for other, stand_ins in self.tagging.evaluation.alternatives.items():
+                for name in (*stand_ins, *stand_ins.values()):
+                    yield f"tagging.evaluation.alternatives.{other}", "sample", name, samples
         if self.inference is None:
             return
         for name in self.inference.ntuple_samples():

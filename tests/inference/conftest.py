@@ -105,7 +105,7 @@ class Analysis:
 
     def given(self, **changes: Any) -> Given:
         values = InferenceSettings(**changes).model_dump(mode="json")
-        taggers = {"pfn": {"signal": {"samples": ["tt"]}, "background": {"samples": ["qcd"]}}}
+        taggers = {"pfn": {"classes": {"top": {"samples": ["tt"]}, "qcd": {"samples": ["qcd"]}}}}
         return Given({"seed": 3, "inference": values, "tagging": {"taggers": taggers}})
 
     def fill(self, **changes: Any) -> Path:

@@ -9,8 +9,10 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+TRACK = ("d0", "d0_err", "dz", "dz_err")
+
 PARTICLE = pyarrow.struct(
-    [(name, pyarrow.float32()) for name in ("pt", "eta", "phi", "mass", "d0")]
+    [(name, pyarrow.float32()) for name in ("pt", "eta", "phi", "mass", *TRACK)]
     + [("charge", pyarrow.int8()), ("pdgId", pyarrow.int32())]
 )
 
@@ -28,6 +30,7 @@ COLUMNS = (
     "mass",
     "msoftdrop",
     "tau32",
+    "npu",
     "label",
     "label_fully_contained",
     "constituents",
@@ -53,11 +56,18 @@ def toy_table(
     events: int,
     *,
     signal: bool,
+    axes: int | None = None,
+    labels: tuple[int, ...] | None = None,
     first_event: int = 0,
     variations: tuple[str, ...] = ("nominal",),
     pt: tuple[float, float] = (450.0, 750.0),
 ) -> pyarrow.Table:
-    """One jet per event and variation; events are numbered from `first_event`."""
+    """One jet per event and variation; events are numbered from `first_event`.
+
+    `axes` prongs, by default three for signal and one for background; `labels` to draw from.
+    """
+    axes = axes or (3 if signal else 1)
+    labels = labels or ((5,) if signal else (0, 1, 2))
     generator = np.random.default_rng(seed)
     rows: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for event in range(first_event, first_event + events):
@@ -66,10 +76,10 @@ def toy_table(
             generator.uniform(-2.2, 2.2),
             generator.uniform(-3, 3),
         )
-        momenta = prongs(generator, 3 if signal else 1, int(generator.integers(15, 40)))
+        momenta = prongs(generator, axes, int(generator.integers(15, 40)))
         tau32 = float(np.clip(generator.normal(0.5 if signal else 0.75, 0.12), 0, 1))
         mass = generator.normal(172, 15) if signal else generator.exponential(60)
-        label = 5 if signal else int(generator.integers(0, 3))
+        label = labels[int(generator.integers(0, len(labels)))]
         for number, variation in enumerate(variations):
             scale = 1 + 0.02 * number
             here = momenta.copy()
@@ -77,12 +87,17 @@ def toy_table(
             here[:, 1] += eta
             here[:, 2] = (here[:, 2] + phi + np.pi) % (2 * np.pi) - np.pi
             names = ("pt", "eta", "phi", "mass")
+            # A neutral particle has no track: NaN stands where a charged one has numbers.
+            kinds = (
+                dict.fromkeys(TRACK, 0.01) | {"charge": 1, "pdgId": 211},
+                dict.fromkeys(TRACK, float("nan")) | {"charge": 0, "pdgId": 22},
+            )
             particles = [
-                dict(zip(names, row, strict=True), d0=float("nan"), charge=1, pdgId=211)
-                for row in here.tolist()
+                dict(zip(names, row, strict=True), **kinds[place % 2])
+                for place, row in enumerate(here.tolist())
             ]
             values = (1, 1, event, variation, 0, 1.0, scale * jet_pt, eta, phi, abs(mass))
-            values += (abs(mass), tau32, label, signal, particles)
+            values += (abs(mass), tau32, 10.0, label, signal, particles)
             for name, value in zip(rows, values, strict=True):
                 rows[name].append(value)
     types = {
@@ -162,7 +177,7 @@ def values() -> dict[str, Any]:
                 "device": "cpu",
                 "threads": 1,
             },
-            "evaluation": {"replicas": 40},
+            "evaluation": {"replicas": 40, "bins": {"pt": [500, 600, 700], "abs_eta": [0, 1, 2]}},
         }
     )
     return {"seed": 11, "tagging": tagging.model_dump(mode="json")}

@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from fullchain.errors import InputError
-from fullchain.tagging.jets_reading import count, read, stream
+from fullchain.tagging.jets_reading import FULL, TRACK, count, read, stream
 
 Write = Callable[..., Path]
 Toy = Callable[..., pyarrow.Table]
@@ -89,6 +89,24 @@ def test_a_constituent_that_is_not_a_number_is_named(toy: Toy, write_jets: Write
     path = write_jets(changed(table, "constituents", 23, particles), "nan")
     with pytest.raises(InputError, match=r"nan\.parquet: constituents\.eta is nan in row 23"):
         list(stream(path, [], 10, batch_rows=10))
+
+
+def test_only_charged_particles_need_a_track(toy: Toy, write_jets: Write) -> None:
+    table = toy(3, 40, signal=True)
+    (jets,) = stream(write_jets(table, "tracks"), [], 10, fields=FULL)
+    assert jets.constituents.shape == (40, 10, len(FULL))
+    columns = dict(zip(FULL, np.moveaxis(jets.constituents, -1, 0), strict=True))
+    # In the file, what a neutral particle has for a track is NaN.
+    for name in TRACK:
+        assert set(columns[name][columns["charge"] == 0].tolist()) == {0.0}
+        assert (columns[name][columns["charge"] != 0] == np.float32(0.01)).all()
+    assert set(columns["pdgId"].ravel()) == {22.0, 211.0}
+    particles = table.column("constituents")[23].as_py()
+    particles[2]["dz_err"] = float("inf")
+    path = write_jets(changed(table, "constituents", 23, particles), "lost_track")
+    with pytest.raises(InputError, match=r"constituents\.dz_err is inf in row 23"):
+        list(stream(path, [], 10, fields=FULL))
+    assert len(next(stream(path, [], 10))) == 40
 
 
 def test_a_jet_that_is_not_a_number_is_named(toy: Toy, write_jets: Write) -> None:

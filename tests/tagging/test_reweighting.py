@@ -8,6 +8,7 @@ from fullchain.tagging.reweighting import training_weights
 RNG = np.random.default_rng(0)
 ROWS = 6000
 IS_SIGNAL = np.arange(ROWS) < 2000
+TARGET = np.where(IS_SIGNAL, 0, 1)
 PT = np.where(IS_SIGNAL, RNG.uniform(500, 700, ROWS), 500 + RNG.exponential(50, ROWS) % 200)
 ETA = RNG.normal(0, 1, ROWS)
 WEIGHT = RNG.uniform(0.5, 2.0, ROWS)
@@ -16,7 +17,8 @@ WEIGHT = RNG.uniform(0.5, 2.0, ROWS)
 def weights(reference: Any, **changes: Any) -> np.ndarray:
     options: dict[str, Any] = {"bins": 10, "largest": 1e6} | changes
     columns = options.pop("columns", {"pt": PT})
-    return training_weights(columns, IS_SIGNAL, WEIGHT, reference=reference, **options)
+    options |= {"reference": {"signal": 0, "background": 1}.get(reference, reference)}
+    return training_weights(columns, TARGET, WEIGHT, classes=2, **options)
 
 
 def spectra(weight: np.ndarray) -> list[np.ndarray]:
@@ -68,4 +70,18 @@ def test_no_jet_gets_more_than_the_largest_factor() -> None:
 def test_weights_that_cancel_are_named() -> None:
     weight = np.where(np.arange(ROWS) % 2, 1.0, -1.0)
     with pytest.raises(ValueError, match="do not sum to a positive number"):
-        training_weights({"pt": PT}, IS_SIGNAL, weight, reference="none", bins=5, largest=10)
+        training_weights(
+            {"pt": PT}, TARGET, weight, classes=2, reference="none", bins=5, largest=10
+        )
+
+
+def test_five_classes_get_one_sum_and_one_spectrum() -> None:
+    target = np.arange(ROWS) % 5
+    found = training_weights(
+        {"pt": PT}, target, WEIGHT, classes=5, reference=3, bins=10, largest=1e6
+    )
+    edges = np.linspace(PT.min(), PT.max(), 11)
+    counts = [np.histogram(PT[target == k], edges, weights=found[target == k])[0] for k in range(5)]
+    for count in counts:
+        np.testing.assert_allclose(count, counts[3], rtol=1e-9)
+    assert found.mean() == pytest.approx(1.0)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fullchain.settings import Settings, validate
+from fullchain.tagging.settings import TaggerSettings
 
 
 def definitions(text: str, settings: Settings) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def text(project: Path) -> str:
 
 
 def test_paths_are_quoted(text: str) -> None:
-    assert "{input.signal:q}" in text
+    assert "{input.jets:q}" in text
     assert not re.findall(r"\{(?:input|output)\.\w+\}|\{log\}", text)
 
 
@@ -48,3 +49,32 @@ def test_memory_of_training_follows_the_jets(text: str) -> None:
     # Each of the jets in Parquet in memory, and room for a second copy.
     assert memory(6000, 64) > 12000
     assert memory(6000, 128) > 24000
+
+
+def given(text: str, overlay: dict[str, Any], function: str) -> set[str]:
+    """Dotted paths of the settings that a rule passes for the tagger pfn."""
+    settings = validate({"tagging": overlay})
+    found: dict[str, Any] = {
+        "TAGGERS": settings.tagging.taggers if settings.tagging else {},
+        "settings": lambda *paths: set(paths),
+    }
+    (source,) = re.findall(rf"^def {function}\(.*\n(?:    .*\n|\n(?=    ))+", text, re.MULTILINE)
+    exec(source, found)
+    passed: set[str] = found[function]("pfn")
+    return passed
+
+
+def test_one_seed_more_leaves_the_trainings_that_are_there(text: str) -> None:
+    passed = given(text, {"taggers": {"pfn": {"seeds": 3}}}, "training_settings")
+    assert "tagging.taggers.pfn.seeds" not in passed and "tagging.taggers.pfn" not in passed
+    own = {f"tagging.taggers.pfn.{name}" for name in TaggerSettings.model_fields} - {
+        "tagging.taggers.pfn.seeds"
+    }
+    assert own <= passed and "tagging.evaluation" not in passed
+
+
+def test_scores_depend_on_stand_ins_with_folds_only(text: str) -> None:
+    stand_ins = "tagging.evaluation.alternatives"
+    assert stand_ins not in given(text, {}, "prediction_settings")
+    folds = {"taggers": {"pfn": {"folds": 2}}}
+    assert stand_ins in given(text, folds, "prediction_settings")

@@ -26,9 +26,11 @@ from fullchain.metrics import read_metrics
 from fullchain.step import Given
 from fullchain.tagging import evaluate, plot, predict, tabulate, train
 from fullchain.tagging.jets_reading import IDENTITY, Jets, read
-from fullchain.tagging.performance import Sample
+from fullchain.tagging.members import Member
+from fullchain.tagging.model_file import load
 from fullchain.tagging.settings import TaggerSettings
-from fullchain.tagging.tagger import load, scores
+from fullchain.tagging.tagger import probabilities
+from fullchain.tagging.views import view_of
 
 Values = dict[str, Any]
 
@@ -57,13 +59,18 @@ class Trained:
 
 
 def run_training(
-    folder: Path, signal_jets: list[Path], background_jets: list[Path], values: Values
+    folder: Path,
+    signal_jets: list[Path],
+    background_jets: list[Path],
+    values: Values,
+    member: str = "fold0_seed0",
 ) -> Trained:
     result = Trained(folder)
     train.main(
-        signal=signal_jets,
-        background=background_jets,
+        jets=[*signal_jets, *background_jets],
+        samples=["tt"] * len(signal_jets) + ["qcd"] * len(background_jets),
         tagger="pfn",
+        member=member,
         model=result.model,
         onnx=result.onnx,
         history=result.history,
@@ -89,7 +96,13 @@ def scored(
     found = {}
     for name, jets in (("tt", signal_jets), ("qcd", background_jets)):
         found[name] = trained.folder / "scores" / f"{name}.parquet"
-        predict.main(jets=jets, model=trained.model, scores=found[name], settings=Given(values))
+        predict.main(
+            jets=jets,
+            sample=name,
+            models=[trained.model],
+            scores=found[name],
+            settings=Given(values),
+        )
     return found
 
 
@@ -103,10 +116,9 @@ def performance(
 ) -> Path:
     path = trained.folder / "performance.json"
     evaluate.main(
-        signal_jets=signal_jets,
-        signal_scores=[scored["tt"]],
-        background_jets=background_jets,
-        background_scores=[scored["qcd"]],
+        jets=[*signal_jets, *background_jets],
+        samples=["tt"] * len(signal_jets) + ["qcd"] * len(background_jets),
+        scores=[scored["tt"], scored["qcd"]],
         tagger="pfn",
         performance=path,
         settings=Given(values),
@@ -133,7 +145,7 @@ def test_performance_is_of_the_test_part_inside_the_window(
     inside = (columns["pt"] >= 500) & (columns["pt"] < 700) & (np.abs(columns["eta"]) < 2)
     test = fold(ones, ones, columns["event"], values["seed"]) >= 0.65
     measured = json.loads(performance.read_text())
-    assert measured["jets"]["signal"] == (inside & test).sum()
+    assert measured["jets"]["top"] == (inside & test).sum()
 
 
 def test_performance_may_have_a_window_of_its_own(
@@ -148,10 +160,9 @@ def test_performance_may_have_a_window_of_its_own(
     window = {"pt_min": 550.0, "pt_max": 650.0, "abs_eta_max": 2.0}
     changed["tagging"]["evaluation"]["selection"] = window
     evaluate.main(
-        signal_jets=signal_jets,
-        signal_scores=[scored["tt"]],
-        background_jets=background_jets,
-        background_scores=[scored["qcd"]],
+        jets=[*signal_jets, *background_jets],
+        samples=["tt"] * len(signal_jets) + ["qcd"] * len(background_jets),
+        scores=[scored["tt"], scored["qcd"]],
         tagger="pfn",
         performance=tmp_path / "narrow.json",
         settings=Given(changed),
@@ -160,7 +171,7 @@ def test_performance_may_have_a_window_of_its_own(
     wide = json.loads(performance.read_text())
     assert narrow["selection"] == window
     # The toy spectrum is flat: half of the window holds half of the jets.
-    assert narrow["jets"]["background"] == pytest.approx(wide["jets"]["background"] / 2, rel=0.3)
+    assert narrow["jets"]["qcd"] == pytest.approx(wide["jets"]["qcd"] / 2, rel=0.3)
 
 
 def test_scores_are_row_by_row_those_of_the_jets(
@@ -170,13 +181,12 @@ def test_scores_are_row_by_row_those_of_the_jets(
     table = pyarrow.parquet.read_table(scored["qcd"])
     for name in IDENTITY:
         assert table.column(name).to_pylist() == jets.column(name).to_pylist()
-    tagger, chosen = load(trained.model)
+    model = load(trained.model)
     everything = read(
-        background_jets, [], chosen.n_constituents, lambda s: np.ones(len(s["pt"]), dtype=bool)
+        background_jets, [], model.settings.n_constituents, lambda s: np.ones(len(s["pt"]), bool)
     )
-    expected = scores(
-        tagger, everything.constituents, everything.jet_momentum(), torch.device("cpu")
-    )
+    arrays = view_of(model.settings).arrays(everything)
+    expected = probabilities(model.tagger, arrays, torch.device("cpu"))[:, 0]
     np.testing.assert_allclose(table.column("score").to_numpy(), expected, atol=1e-6)
     split = table.column("split").to_numpy()
     assert set(split) == {"train", "validation", "test"}
@@ -194,18 +204,19 @@ def test_shifted_jets_get_other_scores(scored: dict[str, Path]) -> None:
 def test_onnx_gives_the_scores_of_torch_from_raw_momenta(
     trained: Trained, background_jets: list[Path]
 ) -> None:
-    tagger, chosen = load(trained.model)
-    jets = read(
-        background_jets, [], chosen.n_constituents, lambda s: np.ones(len(s["pt"]), dtype=bool)
-    )
+    model = load(trained.model)
+    chosen = model.settings
+    jets = read(background_jets, [], chosen.n_constituents, lambda s: np.ones(len(s["pt"]), bool))
     session = onnxruntime.InferenceSession(trained.onnx)
     for number in (1, 7, len(jets)):
-        momenta, jet = jets.constituents[:number], jets.jet_momentum()[:number]
-        (found,) = session.run(["score"], {"constituents": momenta, "jet": jet})
-        expected = scores(tagger, momenta, jet, torch.device("cpu"))
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        arrays = {"constituents": jets.constituents[:number], "jet": jets.jet_momentum()[:number]}
+        score, both = session.run(["score", "probabilities"], arrays)
+        expected = probabilities(model.tagger, arrays, torch.device("cpu"))
+        np.testing.assert_allclose(both, expected, atol=1e-5)
+        np.testing.assert_array_equal(score, both[:, 0])
     metadata = session.get_modelmeta().custom_metadata_map
     assert json.loads(metadata["settings"])["n_constituents"] == chosen.n_constituents
+    assert json.loads(metadata["classes"]) == ["top", "qcd"]
 
 
 def test_model_carries_its_standardisation(
@@ -219,7 +230,7 @@ def test_model_carries_its_standardisation(
     assert len(state["standardise.subtract"]) == 7
     # ln pT of a particle with about 20 GeV, and not the published 1.7.
     assert 2.0 < state["standardise.subtract"][0] < 3.5
-    tagger, _ = load(result.model)
+    tagger = load(result.model).tagger
     assert torch.equal(tagger.standardise.subtract, state["standardise.subtract"])
 
 
@@ -264,9 +275,10 @@ def save_and_die(*state):
 checkpoint.save = save_and_die
 folder = Path(arguments["folder"])
 train.main(
-    signal=[Path(path) for path in arguments["signal"]],
-    background=[Path(path) for path in arguments["background"]],
+    jets=[Path(path) for path in arguments["jets"]],
+    samples=arguments["samples"],
     tagger="pfn",
+    member="fold0_seed0",
     model=folder / "model.pt",
     onnx=folder / "model.onnx",
     history=folder / "history.json",
@@ -285,8 +297,8 @@ def test_a_killed_step_resumes_to_the_same_bits(
 ) -> None:
     arguments = {
         "folder": str(tmp_path),
-        "signal": [str(path) for path in signal_jets],
-        "background": [str(path) for path in background_jets],
+        "jets": [str(path) for path in (*signal_jets, *background_jets)],
+        "samples": ["tt"] * len(signal_jets) + ["qcd"] * len(background_jets),
         "values": values,
     }
     killed = subprocess.run(
@@ -308,6 +320,7 @@ def test_metrics_have_uncertainties_and_published_values(performance: Path, tmp_
     # No background jet passes the first working point of the baseline.
     measured["baseline"]["working_points"][0]["rejection"] = LIMIT
     measured["selection"] |= {"pt_min": 550.0, "pt_max": 650.0}
+    measured["architecture"] = {"kind": "pfn"}
     path = tmp_path / "metrics.json"
     (tmp_path / "performance.json").write_text(json.dumps(measured))
     tabulate.main(performance=[tmp_path / "performance.json"], metrics=path, settings=Given({}))
@@ -316,7 +329,7 @@ def test_metrics_have_uncertainties_and_published_values(performance: Path, tmp_
     assert stage == "tagging"
     assert found["baseline_tau32.rejection_30"].limit == "lower"
     assert found["baseline_tau32.rejection_50"].limit is None
-    assert (found["pfn.test_signal_jets"].uncertainty_kind) == "exact count"
+    assert (found["pfn.test_top_jets"].uncertainty_kind) == "exact count"
     assert "1810.05165" in (found["pfn.accuracy"].source or "")
     assert found["pfn.auc"].published == 0.9819 and found["pfn.auc"].note
     assert found["pfn.rejection_50"].published == 247.0
@@ -331,17 +344,20 @@ def test_metrics_have_uncertainties_and_published_values(performance: Path, tmp_
     "changes",
     [
         {"selection": {"pt_min": 500.0, "pt_max": 700.0}},
-        {"labels": {"signal": ["W"], "background": ["gluon", "light"]}},
-        {"labels": {"signal": ["top"], "background": ["gluon", "W"]}},
-        {"architecture": "other"},
+        {"classes": {"w": {"labels": ["W"]}, "qcd": {"labels": ["gluon", "light"]}}},
+        {"classes": {"top": {"labels": ["top"]}, "qcd": {"labels": ["gluon", "W"]}}},
+        {"architecture": {"kind": "pfn", "phi": [16, 16]}},
+        {"architecture": {"kind": "lund"}},
     ],
 )
 def test_published_values_are_for_the_same_task_only(
     performance: Path, changes: dict[str, Any]
 ) -> None:
     measured = json.loads(performance.read_text())
-    assert measured["labels"] == {"signal": ["top"], "background": ["gluon", "light", "b"]}
+    labels = [one["labels"] for one in measured["classes"].values()]
+    assert labels == [["top"], ["gluon", "light", "b"]]
     measured["selection"] |= {"pt_min": 550.0, "pt_max": 650.0}
+    measured["architecture"] = {"kind": "pfn"}
     assert any(row.published for row in tabulate.tagger_metrics(measured))
     assert not any(row.published for row in tabulate.tagger_metrics(measured | changes))
 
@@ -399,7 +415,10 @@ def test_figures_are_drawn_and_repeat(performance: Path, trained: Trained, tmp_p
             performance=[performance], history=[trained.history], index=index, settings=Given({})
         )
         names = [entry["name"] for entry in json.loads(index.read_text())]
-        assert names == ["roc", "rejection", "calibration", "score_pfn", "history_pfn"]
+        assert names == [
+            *("roc", "rejection", "calibration", "score_pfn", "history_pfn"),
+            *("efficiency_pfn_pt", "efficiency_pfn_abs_eta"),
+        ]
         drawn.append([(index.parent / f"{figure}.pdf").read_bytes() for figure in names])
         assert all((index.parent / f"{figure}.png").stat().st_size > 5000 for figure in names)
     assert drawn[0] == drawn[1]
@@ -410,7 +429,7 @@ def test_no_signal_in_the_window_is_named(
 ) -> None:
     changed = copy.deepcopy(values)
     changed["tagging"]["selection"] |= {"pt_min": 1000, "pt_max": 1200}
-    message = r"no signal jets in samples tt: labels top, fully contained wanted; with pT 1000-1200"
+    message = r"no top jets in samples tt: labels top, fully contained wanted; with pT 1000-1200"
     with pytest.raises(InputError, match=message):
         run_training(tmp_path, signal_jets, background_jets, changed)
 
@@ -418,7 +437,7 @@ def test_no_signal_in_the_window_is_named(
 def test_a_sample_without_the_label_is_named(
     tmp_path: Path, background_jets: list[Path], values: Values
 ) -> None:
-    with pytest.raises(InputError, match=r"no signal jets in samples tt.* there are: \d+ gluon"):
+    with pytest.raises(InputError, match=r"no top jets in samples tt.* there are: \d+ gluon"):
         run_training(tmp_path, background_jets, background_jets, values)
 
 
@@ -430,7 +449,7 @@ def test_too_few_jets_for_a_part_are_named(
     values: Values,
 ) -> None:
     one = write_jets(toy(5, 1, signal=True, pt=(550, 650)).slice(0, 1), "one")
-    with pytest.raises(InputError, match=r"part has \d signal and \d+ background jets"):
+    with pytest.raises(InputError, match=r"part of fold0_seed0 has \d top and \d+ qcd jets"):
         run_training(tmp_path, [one], background_jets, values)
 
 
@@ -443,10 +462,9 @@ def test_scores_of_other_jets_are_refused(
 ) -> None:
     def run(jets: list[Path], files: list[Path]) -> None:
         evaluate.main(
-            signal_jets=jets,
-            signal_scores=files,
-            background_jets=background_jets,
-            background_scores=[scored["qcd"]],
+            jets=[*jets, *background_jets],
+            samples=["tt"] * len(jets) + ["qcd"] * len(background_jets),
+            scores=[*files, scored["qcd"]],
             tagger="pfn",
             performance=tmp_path / "performance.json",
             settings=Given(values),
@@ -474,7 +492,9 @@ def test_a_sample_without_jets_gets_an_empty_file(
 ) -> None:
     empty = write_jets(toy(1, 3, signal=False).slice(0, 0), "nothing")
     path = tmp_path / "empty.parquet"
-    predict.main(jets=[empty], model=trained.model, scores=path, settings=Given(values))
+    predict.main(
+        jets=[empty], sample="new", models=[trained.model], scores=path, settings=Given(values)
+    )
     table = pyarrow.parquet.read_table(path)
     assert len(table) == 0 and "score" in table.column_names
 
@@ -493,14 +513,17 @@ def test_weights_that_cancel_are_named(
     table = table.set_column(table.column_names.index("weight"), "weight", negative)
     jets = [write_jets(table, "negative")]
     predict.main(
-        jets=jets, model=trained.model, scores=tmp_path / "tt.parquet", settings=Given(values)
+        jets=jets,
+        sample="tt",
+        models=[trained.model],
+        scores=tmp_path / "tt.parquet",
+        settings=Given(values),
     )
-    with pytest.raises(InputError, match=r"weights of the signal jets .* sum to -\d+, not to a"):
+    with pytest.raises(InputError, match=r"weights of the top jets .* sum to -\d+, not to a"):
         evaluate.main(
-            signal_jets=jets,
-            signal_scores=[tmp_path / "tt.parquet"],
-            background_jets=background_jets,
-            background_scores=[scored["qcd"]],
+            jets=[*jets, *background_jets],
+            samples=["tt"] * len(jets) + ["qcd"] * len(background_jets),
+            scores=[tmp_path / "tt.parquet", scored["qcd"]],
             tagger="pfn",
             performance=tmp_path / "performance.json",
             settings=Given(values),
@@ -510,21 +533,18 @@ def test_weights_that_cancel_are_named(
 def test_weights_of_training_that_cancel_are_named(values: Values) -> None:
     """Signed weights may sum to something that is positive, and after reweighting is not."""
     chosen = TaggerSettings.model_validate(values["tagging"]["taggers"]["pfn"])
-    signal = np.array([True, True, True, False, False])
+    target = np.array([0, 0, 0, 1, 1])
     pt = np.array([510.0, 690.0, 690.0, 510.0, 690.0])
     # In the one cell where background is, signal weights cancel; they are left out everywhere.
     weight = np.array([1.0, 1.0, 1.0, -1.0, 1.5])
-    sample = Sample(np.full(5, 0.5), signal, weight, np.arange(5))
-    reweighting = {"reference": "background", "bins": 1}
+    reweighting = {"reference": "qcd", "bins": 1}
     none_left = chosen.model_copy(
         update={"reweighting": chosen.reweighting.model_copy(update=reweighting)}
     )
-    columns = {"pt": pt}
-    everything = np.ones(5, dtype=bool)
-    evaluate._as_trained(columns, everything, sample, none_left)
-    lost = Sample(sample.score, signal, weight * np.where(signal, 1, -1), sample.event)
-    with pytest.raises(InputError, match="test jets with the weights of training"):
-        evaluate._as_trained(columns, everything, lost, none_left)
+    evaluate.as_trained({"pt": pt, "target": target, "weight": weight}, none_left)
+    lost = weight * np.where(target == 0, 1, -1)
+    with pytest.raises(InputError, match="jets with the weights of training"):
+        evaluate.as_trained({"pt": pt, "target": target, "weight": lost}, none_left)
 
 
 def test_only_the_tensors_are_in_memory_while_training(
@@ -552,8 +572,12 @@ def test_the_device_is_recorded_and_part_of_the_fingerprint(
 ) -> None:
     assert json.loads(trained.history.read_text())["device"] == "cpu"
     assert TrainingSettings().device == "cpu"
-    marks = {train._fingerprint(Given(values), "pfn", place, {}) for place in ("cpu", "cuda")}
-    assert len(marks) == 2
+    marks = {
+        train._fingerprint(Given(values), "pfn", Member(0, seed), place, {})
+        for place in ("cpu", "cuda")
+        for seed in (0, 1)
+    }
+    assert len(marks) == 4
 
 
 def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:

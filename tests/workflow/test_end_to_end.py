@@ -74,7 +74,9 @@ def test_more_events_make_more_parts_and_leave_the_others_alone(finished) -> Non
 
 def test_a_training_setting_does_not_touch_the_ntuples(finished) -> None:
     told = finished.why(*overlay(finished, {"tagging": {"training": {"patience": 77}}}))
-    assert told.startswith("tagging_train (tagger=pfn)\n    setting tagging.training.patience")
+    assert told.startswith(
+        "tagging_train (tagger=pfn, member=fold0_seed0)\n    setting tagging.training.patience"
+    )
     assert "ntuples_" not in told
     assert "jets_" not in told
 
@@ -94,12 +96,12 @@ def test_snakemake_report(finished) -> None:
 
 def test_figures_are_redrawn_without_retraining(finished) -> None:
     """What `make paper` does: only the figures' rules run, whatever else has changed."""
-    before = finished.result("tagging/pfn/model.pt").stat().st_mtime_ns
+    before = finished.result("tagging/pfn/fold0_seed0/model.pt").stat().st_mtime_ns
     figure = next(finished.result("tagging/figures").glob("*.pdf"))
     drawn = figure.stat().st_mtime_ns
     content = figure.read_bytes()
     finished.run("--rerun-triggers", "mtime", "--forcerun", "tagging_plot", "--", "all")
-    assert finished.result("tagging/pfn/model.pt").stat().st_mtime_ns == before
+    assert finished.result("tagging/pfn/fold0_seed0/model.pt").stat().st_mtime_ns == before
     assert figure.stat().st_mtime_ns > drawn
     assert figure.read_bytes() == content
 
@@ -173,13 +175,17 @@ def test_kills_and_interrupts_lose_nothing(finished, new_flow) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
-    kill_step("tagging.train", flow.result("tagging/pfn/checkpoint.pt").exists)
-    assert not flow.result("tagging/pfn/model.pt").exists()
+    kill_step("tagging.train", flow.result("tagging/pfn/fold0_seed0/checkpoint.pt").exists)
+    assert not flow.result("tagging/pfn/fold0_seed0/model.pt").exists()
 
     flow.run()
-    training = (flow.folder / "results/test/logs/tagging_train/pfn.log").read_text()
+    training = (flow.folder / "results/test/logs/tagging_train/pfn/fold0_seed0.log").read_text()
     assert "going on after epoch" in training
     assert not list(flow.folder.glob("results/**/.unfinished.*"))
-    for path in ("paper/metrics.json", "inference/fit.json", "tagging/pfn/history.json"):
+    for path in (
+        "paper/metrics.json",
+        "inference/fit.json",
+        "tagging/pfn/fold0_seed0/history.json",
+    ):
         assert flow.result(path).read_bytes() == finished.result(path).read_bytes(), path
     shutil.rmtree(flow.folder / "results")

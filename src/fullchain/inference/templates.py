@@ -53,10 +53,8 @@ def main(
     # The rule passes the data's settings only where they name a sample: anything else does not
     # matter here.
     data = settings.values["inference"].get("data", {}).get("sample")
-    tagger = f"tagging.taggers.{settings['inference.tagger']}"
-    trained_on = {
-        name for side in ("signal", "background") for name in settings[f"{tagger}.{side}.samples"]
-    }
+    classes = settings[f"tagging.taggers.{settings['inference.tagger']}.classes"]
+    trained_on = {name for wanted in classes.values() for name in wanted["samples"]}
     cut, found = _working_point(files, selection, selection.working_point)
     histograms: Histograms = {}
     samples: dict[str, Any] = {}

@@ -4,6 +4,8 @@ In: tensors with one row per example and a weight per row; a model and an object
 Out: a trained model and its history; receiver operating characteristics with uncertainties.
 
 `training` is the loop, `checkpoint` lets a killed training go on where it stood, `schedule` is the
-learning rate, `split` divides events into training, validation and test, `standardise` scales
-inputs, `roc` measures a classifier.
+learning rate, `optimisers` and `precision` take the steps, `rows` keeps what exceeds a budget of
+memory in files, `distributed` shares a training among processes, `split` divides events into
+training, validation and test, `standardise` scales inputs, `roc` and `calibration` measure a
+classifier.
 """

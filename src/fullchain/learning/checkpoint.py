@@ -14,6 +14,8 @@ import torch
 
 from fullchain.learning import torch_file
 
+_BLOCK = 4096
+
 
 def fingerprint(texts: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -> str:
     """Hash of named texts (settings, code) and of the bytes of named tensors."""
@@ -22,7 +24,10 @@ def fingerprint(texts: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -
         digest.update(f"{name}={len(text)}:{text};".encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}={tensor.dtype}{tuple(tensor.shape)};".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+        # Block by block: rows may lie in a file that is larger than the memory.
+        rows = tensor.detach().reshape(1) if tensor.ndim == 0 else tensor.detach()
+        for block in rows.split(_BLOCK):
+            digest.update(block.cpu().contiguous().numpy().data)
     return digest.hexdigest()
 
 

@@ -1,5 +1,6 @@
-"""Where tensors live, and what makes a calculation on them repeatable."""
+"""Where tensors live, and what makes a calculation on them repeatable and its memory cheap."""
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,3 +43,33 @@ def repeatable(threads: int) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(deterministic)
         torch.set_num_threads(threads_before)
+
+
+# Parameters of mallopt in <malloc.h> of the GNU C library, and their defaults.
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+_DEFAULT_TRIM_THRESHOLD, _DEFAULT_MMAP_MAX = 128 * 1024, 65536
+
+
+@contextmanager
+def keeping_memory() -> Iterator[None]:
+    """Keep freed memory for the next step inside the block, with the GNU C library.
+
+    As it comes, the library gives large blocks back to the operating system as soon as they are
+    free, and takes them again, page by page and filled with zeros, at each layer of each step.
+    Keeping them changes no result. At the end what is free goes back.
+    """
+    try:
+        library = ctypes.CDLL(None)
+        mallopt, trim = library.mallopt, library.malloc_trim
+    except (AttributeError, OSError, TypeError):
+        # Other libraries have no such parameters.
+        yield
+        return
+    mallopt(_MMAP_MAX, 0)
+    mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:
+        mallopt(_MMAP_MAX, _DEFAULT_MMAP_MAX)
+        mallopt(_TRIM_THRESHOLD, _DEFAULT_TRIM_THRESHOLD)
+        trim(0)

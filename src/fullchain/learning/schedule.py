@@ -12,9 +12,10 @@ def factor(schedule: Schedule, step: int, steps: int, warmup: float, final: floa
     * constant: one;
     * cosine: half a cosine from one to `final` (Loshchilov, Hutter 1608.03983);
     * flat_then_decay: one, then an exponential fall to `final` over the last 30 % of the steps
-      (as ParticleNet 1902.08570 and ParT 2202.03772 are trained);
+      (as ParticleNet and ParT are trained in 2202.03772, where the fall is in stairs);
     * one_cycle: cosine up from `final` over 30 % of the steps, cosine down to `final`
-      (Smith, Topin 1708.07120).
+      (Smith, Topin 1708.07120; torch's OneCycleLR with div_factor = 1 / final and
+      final_div_factor = 1).
 
     Over the first `warmup` part of the steps the factor also rises linearly from zero.
     """

@@ -4,12 +4,16 @@ Every source of chance is set anew at the start of each epoch from (seed, epoch)
 rate is a function of the step. A checkpoint therefore needs no generators and no schedule: with the
 model, the optimiser, the best model so far and the history, what follows a kill is exactly what
 would have followed without one.
+
+The rows may lie in memory or in mapped files (`rows`), the arithmetic may use fewer bits
+(`precision`), and several processes may share the work (`distributed`).
 """
 
 import copy
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from fullchain.errors import InputError
-from fullchain.learning import checkpoint, device
+from fullchain.learning import checkpoint, device, distributed, optimisers, precision
+from fullchain.learning.distributed import Share
+from fullchain.learning.rows import shuffled
 from fullchain.learning.schedule import factor
 from fullchain.learning.settings import TrainingSettings
 from fullchain.progress import progress
@@ -86,13 +92,15 @@ def train(
     Parameters
     ----------
     model
-        Anything that `objective` understands.
+        Anything that `objective` understands. With `compile` or several processes, what the
+        objective gets is a wrapper that can be called as the model, and knows if it trains.
     objective
         Maps (model, batch) to named means over the rows of the batch, among them "loss".
     training, validation
-        Named tensors on the CPU that agree in their first dimension, the rows.
+        Named tensors on the CPU that agree in their first dimension, the rows: a plain mapping, or
+        a `rows.Table`, whose columns may lie in files.
     settings
-        Length, rate, schedule, patience, device.
+        Length, rate, schedule, patience, device, precision, processes.
     seed
         Seed of the order of rows and of everything random in model and objective.
     resumption
@@ -103,13 +111,20 @@ def train(
     Raises
     ------
     InputError
-        No rows, rows that do not agree, or a loss that is not finite.
+        No rows, rows that do not agree, a loss that is not finite, float16 without CUDA, or more
+        processes than devices or rows of a batch.
+    RuntimeError
+        One of several processes ended.
     """
     _check_rows("training", training)
     _check_rows("validation", validation)
     place = device.choose(settings.device)
-    with device.repeatable(settings.threads), torch.random.fork_rng(devices=_cuda(place)):
-        run = _Run(model.to(place), objective, training, validation, settings, seed, place)
+    smallest = _rows(training) // _batches(training, settings)
+    distributed.check(settings.processes, place, smallest, _rows(validation))
+    rest = (objective, training, validation, settings, seed, resumption)
+    team = distributed.team(settings.processes, place, _follow, model, *rest)
+    with _conditions(settings), _own_generators(place), team as share:
+        run = _Run(share, model, objective, training, validation, settings, seed)
         if resumption is not None:
             run.resume(resumption)
         with progress(description, settings.epochs, "epochs") as advance:
@@ -121,7 +136,28 @@ def train(
                 if after_epoch is not None:
                     after_epoch(run.epochs_done - 1)
                 advance(1)
-        return run.conclude()
+        return run.conclude(model)
+
+
+def _follow(
+    share: Share,
+    model: nn.Module,
+    objective: Objective,
+    training: Batch,
+    validation: Batch,
+    settings: TrainingSettings,
+    seed: int,
+    resumption: Resumption | None,
+) -> None:
+    """Do what `train` does, in a process other than the first: all but writing and reporting."""
+    with _conditions(settings):
+        # A copy, because what came from another process is shared with it.
+        own = copy.deepcopy(model)
+        run = _Run(share, own, objective, training, validation, settings, seed)
+        if resumption is not None:
+            run.resume(resumption)
+        while not run.finished:
+            run.epoch()
 
 
 class _Run:
@@ -129,25 +165,33 @@ class _Run:
 
     def __init__(
         self,
+        share: Share,
         model: nn.Module,
         objective: Objective,
         training: Batch,
         validation: Batch,
         settings: TrainingSettings,
         seed: int,
-        place: torch.device,
     ) -> None:
-        self.model = model
+        self.share = share
+        self.place = share.place(device.choose(settings.device))
+        self.model = distributed.prepared(model, share, self.place).to(self.place)
+        self.called = self.model
+        if settings.compile:
+            self.called = precision.compiled(self.model, self.place)
+        self.joined = share.joined(self.called)
         self.objective = objective
         self.training = training
         self.validation = validation
         self.settings = settings
         self.seed = seed
-        self.place = place
         self.history = History()
-        self.best = copy.deepcopy(model.state_dict())
-        self.batches = max(1, round(_rows(training) / settings.batch_size))
-        self.optimiser = _optimiser(model, settings)
+        self.best = copy.deepcopy(self.model.state_dict())
+        self.batches = _batches(training, settings)
+        self.optimiser = optimisers.build(self.model, settings)
+        self.descent = precision.Descent(
+            self.optimiser, settings.precision, self.place, settings.gradient_clip
+        )
 
     @property
     def epochs_done(self) -> int:
@@ -162,26 +206,30 @@ class _Run:
         if state is None:
             return
         self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.descent.load(state)
         self.best = state["best"]
         self.history = History(**state["history"])
-        print(
-            f"going on after epoch {self.epochs_done}, from {resumption.path}",
-            file=sys.stderr,
-            flush=True,
-        )
+        if self.share.rank == 0:
+            print(
+                f"going on after epoch {self.epochs_done}, from {resumption.path}",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def state(self) -> dict[str, Any]:
         return {
             "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            **self.descent.state(),
             "best": self.best,
             "history": self.history.as_dict(),
         }
 
     def epoch(self) -> None:
         torch.manual_seed(derive(self.seed, "epoch", self.epochs_done))
-        order = torch.randperm(_rows(self.training))
+        order = shuffled(_rows(self.training), self.settings.shuffle_block)
+        if self.share.rank:
+            # Other rows, other dropout; the order above is the same for all.
+            torch.manual_seed(derive(self.seed, "epoch", self.epochs_done, "rank", self.share.rank))
         terms = self._pass_over_training(order)
         validation = self.evaluate()
         history = self.history
@@ -196,20 +244,21 @@ class _Run:
             history.stopped_early = True
 
     def _pass_over_training(self, order: Tensor) -> dict[str, float]:
-        self.model.train()
+        self.joined.train()
         sums = _Means()
         # Batches of nearly equal size: a last one with a single row would break batch norms.
         for index, chosen in enumerate(torch.tensor_split(order, self.batches)):
             self._set_rate(self.epochs_done * self.batches + index)
-            batch = self._to_place({name: rows[chosen] for name, rows in self.training.items()})
-            terms = self.objective(self.model, batch)
-            self.optimiser.zero_grad(set_to_none=True)
-            terms["loss"].backward()
-            if self.settings.gradient_clip is not None:
-                nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
-            self.optimiser.step()
-            sums.add(terms, len(chosen))
-        return self._finite(sums.means(), "training")
+            mine = self.share.of(chosen)
+            batch = self._to_place(
+                {name: rows.index_select(0, mine) for name, rows in self.training.items()}
+            )
+            with precision.autocast(self.settings.precision, self.place):
+                terms = self.objective(self.joined, batch)
+            loss = self.share.weighted(terms["loss"], len(mine), len(chosen))
+            self.descent.step(loss, self.model)
+            sums.add(terms, len(mine))
+        return self._finite(sums.means(self.share), "training")
 
     def _set_rate(self, step: int) -> None:
         settings = self.settings
@@ -225,11 +274,15 @@ class _Run:
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        self.model.eval()
+        self.share.equalise_buffers(self.model)
+        self.called.eval()
         sums = _Means()
-        for batch in _slices(self.validation, 4 * self.settings.batch_size):
-            sums.add(self.objective(self.model, self._to_place(batch)), _rows(batch))
-        return self._finite(sums.means(), "validation")
+        mine = self.share.interval(_rows(self.validation))
+        for batch in _slices(self.validation, mine, 4 * self.settings.batch_size):
+            with precision.autocast(self.settings.precision, self.place):
+                terms = self.objective(self.called, self._to_place(batch))
+            sums.add(terms, _rows(batch))
+        return self._finite(sums.means(self.share), "validation")
 
     def _to_place(self, batch: Batch) -> dict[str, Tensor]:
         return {name: rows.to(self.place) for name, rows in batch.items()}
@@ -243,9 +296,9 @@ class _Run:
                 )
         return terms
 
-    def conclude(self) -> History:
-        self.model.load_state_dict(self.best)
-        self.model.to("cpu").eval()
+    def conclude(self, model: nn.Module) -> History:
+        model.to("cpu").load_state_dict(self.best)
+        model.eval()
         return self.history
 
 
@@ -262,32 +315,39 @@ class _Means:
             term = value.detach().double() * rows
             self.sums[name] = self.sums[name] + term if name in self.sums else term
 
-    def means(self) -> dict[str, float]:
-        return {name: float(total) / self.rows for name, total in self.sums.items()}
+    def means(self, share: Share) -> dict[str, float]:
+        totals = torch.stack([*self.sums.values(), self._as_sum(self.rows)])
+        *sums, rows = share.total(totals).tolist()
+        return {name: total / rows for name, total in zip(self.sums, sums, strict=True)}
+
+    def _as_sum(self, value: float) -> Tensor:
+        return next(iter(self.sums.values())).new_tensor(value)
 
 
-def _optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    classes: dict[str, type[torch.optim.Optimizer]] = {
-        "adam": torch.optim.Adam,
-        "adamw": torch.optim.AdamW,
-        "radam": torch.optim.RAdam,
-    }
-    return classes[settings.optimiser](
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )  # type: ignore[call-arg]
+def _batches(training: Batch, settings: TrainingSettings) -> int:
+    return max(1, round(_rows(training) / settings.batch_size))
 
 
 def _rows(batch: Batch) -> int:
     return len(next(iter(batch.values())))
 
 
-def _slices(batch: Batch, size: int) -> Iterator[dict[str, Tensor]]:
-    for start in range(0, _rows(batch), size):
-        yield {name: rows[start : start + size] for name, rows in batch.items()}
+def _slices(batch: Batch, limits: tuple[int, int], size: int) -> Iterator[dict[str, Tensor]]:
+    first, last = limits
+    for start in range(first, last, size):
+        stop = min(start + size, last)
+        yield {name: rows[start:stop] for name, rows in batch.items()}
 
 
-def _cuda(place: torch.device) -> list[int]:
-    return [place.index or 0] if place.type == "cuda" else []
+@contextmanager
+def _conditions(settings: TrainingSettings) -> Iterator[None]:
+    with device.repeatable(settings.threads), device.keeping_memory():
+        yield
+
+
+def _own_generators(place: torch.device) -> AbstractContextManager[None]:
+    cuda = [place.index or 0] if place.type == "cuda" else []
+    return torch.random.fork_rng(devices=cuda)
 
 
 def _check_rows(part: str, batch: Batch) -> None:

@@ -1,9 +1,11 @@
 """Jet taggers: networks that tell the origin of a jet from its constituents.
 
 In: jets (Parquet, from the stage `jets`) with truth labels.
-Out: a trained model per tagger (`model.pt`, `model.onnx` with its preprocessing inside the graph),
+Out: trained models per tagger (`model.pt`, `model.onnx` with its preprocessing inside the graph),
 its score for every jet of every sample and variation, its performance with uncertainties, figures.
 
-Implements Particle Flow Networks, that is Deep Sets for jets (Komiske, Metodiev, Thaler
-1810.05165), on the kinematic inputs of the Particle Transformer (Qu, Li, Qian 2202.03772).
+`settings` says what a tagger is, `views` what it sees of a jet, `architectures` which networks
+there are: Particle and Energy Flow Networks (Komiske, Metodiev, Thaler 1810.05165), ParticleNet
+(Qu, Gouskos 1902.08570), the Particle Transformer (Qu, Li, Qian 2202.03772), L-GATr (Brehmer et al.
+2411.00446), LundNet (Dreyer, Qu 2012.08526), and dense networks and boosted trees on observables.
 """

@@ -1,7 +1,8 @@
 """What a network sees of a particle: functions of its momentum and of that of its jet.
 
-All functions take `constituents` of shape (jets, particles, 4) and `jet` of shape (jets, 4), both
-pT [GeV], eta, phi, mass [GeV]; a particle of pT zero is padding.
+All functions take `constituents` of shape (jets, particles, 4 or more) and `jet` of shape (jets,
+4), both pT [GeV], eta, phi, mass [GeV]; a particle of pT zero is padding. For `full`, constituents
+have six more columns: charge, PDG code, d0, its uncertainty, dz, its uncertainty [cm].
 """
 
 import math
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor
 
 from fullchain.learning.standardise import Standardisation
+from fullchain.tagging.cloud import ParticleCloud
+from fullchain.tagging.jets_reading import FOUR_MOMENTUM, FULL
 
 CLIP = 5.0
 """Largest absolute value of a standardised feature, as in 2202.03772."""
@@ -24,14 +27,41 @@ NAMES = {
         "delta_eta",
         "delta_phi",
     ),
+    # The order of the authors' configuration for JetClass, for their weights.
+    "full": (
+        "log_pt",
+        "log_energy",
+        "log_pt_fraction",
+        "log_energy_fraction",
+        "delta_r",
+        "charge",
+        "is_charged_hadron",
+        "is_neutral_hadron",
+        "is_photon",
+        "is_electron",
+        "is_muon",
+        "tanh_d0",
+        "d0_error",
+        "tanh_dz",
+        "dz_error",
+        "delta_eta",
+        "delta_phi",
+    ),
     "pt_eta_phi": ("pt_fraction", "delta_eta", "delta_phi"),
 }
+
+FIELDS = {"kin": FOUR_MOMENTUM, "full": FULL, "pt_eta_phi": FOUR_MOMENTUM}
+"""What has to be read of a particle."""
 
 PUBLISHED = {
     # The table of inputs of 2202.03772, as its authors' configuration for JetClass has it.
     "kin": Standardisation(
         subtract=(1.7, 2.0, -4.7, -4.7, 0.2, 0.0, 0.0),
         multiply=(0.7, 0.7, 0.7, 0.7, 4.0, 1.0, 1.0),
+    ),
+    "full": Standardisation(
+        subtract=(1.7, 2.0, -4.7, -4.7, 0.2, *([0.0] * 12)),
+        multiply=(0.7, 0.7, 0.7, 0.7, 4.0, *([1.0] * 12)),
     ),
     # 1810.05165 normalises pT to the jet's and centres the angles, and scales no further.
     "pt_eta_phi": Standardisation(subtract=(0.0, 0.0, 0.0), multiply=(1.0, 1.0, 1.0)),
@@ -53,7 +83,7 @@ def wrapped(angle: Tensor) -> Tensor:
 
 def energy(momenta: Tensor) -> Tensor:
     """Energy [GeV] of momenta of shape (..., 4)."""
-    pt, eta, _, mass = momenta.unbind(-1)
+    pt, eta, _, mass = momenta[..., :4].unbind(-1)
     return torch.sqrt((pt * torch.cosh(eta)) ** 2 + mass**2)
 
 
@@ -97,13 +127,60 @@ def pt_eta_phi(constituents: Tensor, jet: Tensor) -> Tensor:
     return torch.stack((fraction, delta_eta, delta_phi), dim=-1)
 
 
-FUNCTIONS = {"kin": kin, "pt_eta_phi": pt_eta_phi}
+def full(constituents: Tensor, jet: Tensor) -> Tensor:
+    """Give all inputs of 2202.03772, shape (jets, particles, 17).
+
+    Those of `kin`, the charge, five flags of the particle's type, the hyperbolic tangent of the
+    impact parameters and their uncertainties cut at one. Lengths are in millimetres here, as in the
+    data set of that paper: the tangent saturates where they are displaced.
+    """
+    momentum = kin(constituents, jet)
+    charge, code = constituents[..., 4], constituents[..., 5].abs()
+    d0, d0_error, dz, dz_error = (10.0 * constituents[..., 6:10]).unbind(-1)
+    electron, muon, photon = (code == number for number in (11, 13, 22))
+    lepton = electron | muon
+    charged = charge != 0
+    flags = (charged & ~lepton, ~charged & ~photon & ~lepton, photon, electron, muon)
+    others = (
+        charge,
+        *(flag.to(momentum.dtype) for flag in flags),
+        torch.tanh(d0),
+        d0_error.clamp(0.0, 1.0),
+        torch.tanh(dz),
+        dz_error.clamp(0.0, 1.0),
+    )
+    return torch.cat((momentum[..., :5], torch.stack(others, dim=-1), momentum[..., 5:]), dim=-1)
+
+
+FUNCTIONS = {"kin": kin, "full": full, "pt_eta_phi": pt_eta_phi}
+
+
+def cartesian(constituents: Tensor) -> Tensor:
+    """Energy and momentum E, px, py, pz [GeV] of momenta in pT, eta, phi, mass; (..., 4)."""
+    pt, eta, phi, _ = constituents[..., :4].unbind(-1)
+    components = (
+        energy(constituents),
+        pt * torch.cos(phi),
+        pt * torch.sin(phi),
+        pt * torch.sinh(eta),
+    )
+    return torch.stack(components, dim=-1)
+
+
+def cloud(features: Tensor, constituents: Tensor, jet: Tensor) -> ParticleCloud:
+    """Join standardised features with mask, angles and momenta."""
+    return ParticleCloud(
+        features=features,
+        mask=is_particle(constituents),
+        angles=torch.stack(relative_angles(constituents, jet), dim=-1),
+        momenta=cartesian(constituents),
+    )
 
 
 def rotated(constituents: Tensor, jet: Tensor) -> Tensor:
     """Rotate the particles of each jet about its axis by a random angle, and reflect half of them.
 
-    Angles are those in the plane of eta and phi; pT and mass stay. The random numbers are torch's.
+    Angles are those in the plane of eta and phi; all else stays. The random numbers are torch's.
     """
     delta_eta, delta_phi = relative_angles(constituents, jet)
     angle = 2 * math.pi * torch.rand(len(jet), 1, device=jet.device)

@@ -21,13 +21,20 @@ Scalars = dict[str, npt.NDArray[Any]]
 FOUR_MOMENTUM = ("pt", "eta", "phi", "mass")
 IDENTITY = ("run", "luminosityBlock", "event", "variation", "jet")
 
+TRACK = ("d0", "d0_err", "dz", "dz_err")
+"""Impact parameters [cm] and their uncertainties: of charged particles only."""
+
+FULL = (*FOUR_MOMENTUM, "charge", "pdgId", *TRACK)
+"""All that a tagger may read of a particle."""
+
 
 @dataclass(frozen=True)
 class Jets:
     """Some jets.
 
     `scalars` maps column names to arrays of shape (jets,). `constituents` has shape
-    (jets, particles, 4): pT [GeV], eta, phi, mass [GeV] in falling pT, zero where there is none.
+    (jets, particles, fields), particles in falling pT, zero where there is none; the first four
+    fields are pT [GeV], eta, phi, mass [GeV].
     """
 
     scalars: Scalars
@@ -61,6 +68,7 @@ def stream(
     columns: Sequence[str],
     n_constituents: int,
     *,
+    fields: Sequence[str] = FOUR_MOMENTUM,
     variation: str | None = None,
     batch_rows: int = 8192,
 ) -> Iterator[Jets]:
@@ -74,6 +82,8 @@ def stream(
         Scalar columns to read; four-momenta and constituents need not be named here.
     n_constituents
         Particles to keep per jet, in falling pT; 0 reads no constituents.
+    fields
+        What to read of a particle: `FOUR_MOMENTUM`, or `FULL`.
     variation
         Leave out row groups that hold none of this variation; None reads all. The others may still
         hold jets of other variations.
@@ -82,11 +92,11 @@ def stream(
     ------
     InputError
         The file is not Parquet, misses a column, or has a value that is not finite in a
-        four-momentum.
+        four-momentum or in a track of a particle.
     """
     file = _open(path)
     wanted = list(dict.fromkeys((*columns, *FOUR_MOMENTUM)))
-    leaves = [*wanted, *(_constituent_leaves(path, file) if n_constituents else [])]
+    leaves = [*wanted, *(_constituent_leaves(path, file, fields) if n_constituents else [])]
     missing = [name for name in wanted if name not in file.schema_arrow.names]
     if missing:
         raise InputError(f"{path}: no column {', '.join(missing)}; make the jets again")
@@ -95,9 +105,9 @@ def stream(
         for name in FOUR_MOMENTUM:
             _check_finite(path, name, scalars[name], row)
         padded = (
-            _padded(path, batch.column("constituents"), n_constituents, row)
+            _padded(path, batch.column("constituents"), n_constituents, fields, row)
             if n_constituents
-            else np.zeros((batch.num_rows, 0, 4), dtype=np.float32)
+            else np.zeros((batch.num_rows, 0, len(fields)), dtype=np.float32)
         )
         yield Jets(scalars, padded)
 
@@ -108,11 +118,12 @@ def read(
     n_constituents: int,
     keep: Callable[[Scalars], npt.NDArray[np.bool_]],
     *,
+    fields: Sequence[str] = FOUR_MOMENTUM,
     variation: str | None = None,
 ) -> Jets:
     """Give those jets of several files for which `keep` of their scalars is true, in order.
 
-    `variation` spares the reading of row groups, as in `stream`.
+    `fields` and `variation` are those of `stream`.
 
     Raises InputError as `stream` does, and where no file is given.
     """
@@ -121,7 +132,7 @@ def read(
     pieces = [
         batch.where(keep(batch.scalars))
         for path in paths
-        for batch in stream(path, columns, n_constituents, variation=variation)
+        for batch in stream(path, columns, n_constituents, fields=fields, variation=variation)
     ]
     if not pieces:
         names = ", ".join(str(path) for path in paths)
@@ -170,14 +181,14 @@ def _may_hold(row_group: Any, variation: str) -> bool:
     return True
 
 
-def _constituent_leaves(path: Path, file: Any) -> list[str]:
+def _constituent_leaves(path: Path, file: Any, fields: Sequence[str]) -> list[str]:
     """Names of the constituents' leaf columns, whatever the writer called the list's element."""
     leaves = [file.schema.column(index).path for index in range(len(file.schema))]
     found = {leaf.rsplit(".", 1)[1]: leaf for leaf in leaves if leaf.startswith("constituents.")}
-    missing = [name for name in FOUR_MOMENTUM if name not in found]
+    missing = [name for name in fields if name not in found]
     if missing:
         raise InputError(f"{path}: the constituents have no {', '.join(missing)}")
-    return [found[name] for name in FOUR_MOMENTUM]
+    return [found[name] for name in fields]
 
 
 def _to_numpy(path: Path, name: str, column: Any) -> npt.NDArray[Any]:
@@ -198,17 +209,25 @@ def _check_finite(path: Path, name: str, values: npt.NDArray[Any], first_row: in
         )
 
 
-def _padded(path: Path, column: Any, length: int, first_row: int) -> npt.NDArray[np.float32]:
-    """Bring lists of particles to shape (jets, length, 4), cut or filled with zeros."""
+def _padded(
+    path: Path, column: Any, length: int, fields: Sequence[str], first_row: int
+) -> npt.NDArray[np.float32]:
+    """Bring lists of particles to shape (jets, length, fields), cut or filled with zeros."""
     particles = column.flatten()
     counts = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
     starts = np.cumsum(counts) - counts
     slot = np.arange(length)
     filled = slot < counts[:, None]
     source = (starts[:, None] + slot)[filled]
-    result = np.zeros((len(counts), length, 4), dtype=np.float32)
-    for index, name in enumerate(FOUR_MOMENTUM):
+    result = np.zeros((len(counts), length, len(fields)), dtype=np.float32)
+    neutral = None
+    if set(TRACK) & set(fields):
+        neutral = particles.field("charge").to_numpy(zero_copy_only=False) == 0
+    for index, name in enumerate(fields):
         values = particles.field(name).to_numpy(zero_copy_only=False)
+        if neutral is not None and name in TRACK:
+            # A neutral particle has no track; files differ in what they write there.
+            values = np.where(neutral, 0.0, values)
         bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
             row = first_row + int(np.searchsorted(starts + counts, bad[0], side="right"))

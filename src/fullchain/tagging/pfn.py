@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from fullchain.tagging.cloud import ParticleCloud
+
 
 def dense(inputs: int, sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
     """Linear layers of the given sizes, each followed by ReLU (and dropout)."""
@@ -20,7 +22,7 @@ def dense(inputs: int, sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequent
 
 
 class ParticleFlowNetwork(nn.Module):
-    r"""Score of a set of particles, F(\sum_i \Phi(p_i)), arXiv:1810.05165.
+    r"""Function of a set of particles, F(\sum_i \Phi(p_i)), arXiv:1810.05165.
 
     Blind to the order of the particles and to padding by construction. Initial weights are those
     of the authors' package EnergyFlow (He uniform). The sum is divided by a constant, which the
@@ -32,6 +34,8 @@ class ParticleFlowNetwork(nn.Module):
     ----------
     features
         Number of features of a particle.
+    classes
+        Number of outputs.
     phi, f
         Sizes of the layers of Phi (the last is the latent dimension) and of F.
     typical
@@ -43,23 +47,20 @@ class ParticleFlowNetwork(nn.Module):
     def __init__(
         self,
         features: int,
-        phi: Sequence[int],
-        f: Sequence[int],
+        classes: int,
         *,
+        phi: Sequence[int] = (100, 100, 256),
+        f: Sequence[int] = (100, 100, 100),
         typical: int = 1,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.phi = dense(features, phi)
         self.f = dense(phi[-1], f, dropout)
-        self.output = nn.Linear(f[-1], 1)
+        self.output = nn.Linear(f[-1], classes)
         self.typical = typical
 
-    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Give the log-odds of signal, shape (jets,).
-
-        `features` has shape (jets, particles, features); `mask` (jets, particles) is true for
-        particles and false for padding.
-        """
-        latent = (self.phi(features) * mask.unsqueeze(-1)).sum(dim=1) / self.typical
-        return self.output(self.f(latent)).squeeze(-1)
+    def forward(self, cloud: ParticleCloud) -> Tensor:
+        """Give the logits of the classes, shape (jets, classes)."""
+        latent = self.phi(cloud.features) * cloud.mask.unsqueeze(-1)
+        return self.output(self.f(latent.sum(dim=1) / self.typical))

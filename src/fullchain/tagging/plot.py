@@ -15,8 +15,18 @@ from fullchain.step import Given, Input, Output
 
 Numbers = dict[str, Any]
 
-CLASS_COLOURS = {"signal": COLOURS[2], "background": COLOURS[0]}
+CLASS_COLOURS = [COLOURS[2], COLOURS[0], *COLOURS[3:], COLOURS[1]]
+"""Colours of the classes, the signal first."""
+
 BASELINE_COLOUR = COLOURS[7]
+
+AXES = {
+    "pt": r"jet $p_T$ [GeV]",
+    "abs_eta": r"jet $|\eta|$",
+    "npu": "pile-up interactions",
+    "mass": "jet mass [GeV]",
+}
+"""Labels of quantities that an efficiency is shown against."""
 
 ARROW = 0.6
 """Length of the arrow of a limit, as a fraction of the value: the same at all heights in a
@@ -26,7 +36,7 @@ logarithmic panel."""
 def main(
     *,
     performance: Annotated[list[Path], Input("performance.json of each tagger")],
-    history: Annotated[list[Path], Input("history.json of each tagger, in the same order")],
+    history: Annotated[list[Path], Input("history.json of each training of all taggers")],
     index: Annotated[Path, Output("list of the figures, which are written beside it")],
     settings: Given,
 ) -> None:
@@ -36,9 +46,12 @@ def main(
     _roc(figures, measured)
     _rejection(figures, measured)
     _calibration(figures, measured)
-    for one, path in zip(measured, history, strict=True):
+    trainings = [json.loads(path.read_text(encoding="utf-8")) for path in history]
+    for one in measured:
         _scores(figures, one)
-        _history(figures, one["tagger"], json.loads(path.read_text(encoding="utf-8")))
+        mine = [training for training in trainings if training["tagger"] == one["tagger"]]
+        _histories(figures, one["tagger"], mine)
+        _dependence(figures, one)
     figures.write()
 
 
@@ -50,16 +63,23 @@ def _right(measured: Numbers) -> str:
 def _curves(measured: list[Numbers]) -> list[tuple[Numbers, str, Any, Any]]:
     """What is drawn: numbers, legend, colour, line style; the baseline of the first tagger last."""
     drawn = []
+    several = len({_task(one) for one in measured}) > 1
     for number, one in enumerate(measured):
         auc = one["auc"]
-        label = f"{one['tagger']}, AUC {auc['value']:.4f} ± {auc['deviation']:.4f}"
+        task = f" ({_task(one)})" if several else ""
+        label = f"{one['tagger']}{task}, AUC {auc['value']:.4f} ± {auc['deviation']:.4f}"
         drawn.append((one, label, COLOURS[number % len(COLOURS)], "-"))
     baseline = measured[0]["baseline"]
     low, high = baseline["window"]
     cut = rf"$\tau_{{32}}$, {low:g} < $m_{{SD}}$ < {high:g} GeV"
     auc = baseline["auc"]
-    label = f"{cut}, AUC {auc['value']:.4f} ± {auc['deviation']:.4f}"
+    task = f" ({_task(measured[0])})" if several else ""
+    label = f"{cut}{task}, AUC {auc['value']:.4f} ± {auc['deviation']:.4f}"
     return [*drawn, (baseline, label, BASELINE_COLOUR, "--")]
+
+
+def _task(measured: Numbers) -> str:
+    return f"{measured['signal']} against {', '.join(measured['background'])}"
 
 
 def _roc(figures: FigureSet, measured: list[Numbers]) -> None:
@@ -92,8 +112,8 @@ def _roc(figures: FigureSet, measured: list[Numbers]) -> None:
         "roc",
         "ROC curves",
         f"Background efficiency against signal efficiency of each tagger, for {_jets(measured[0])} "
-        "of the test part; bands are the central 68 % of a bootstrap over events. Dashed: cut on "
-        "tau32 inside a window of soft-drop mass.",
+        f"in the measurement of {measured[0]['tagger']}; bands are the central 68 % of a bootstrap "
+        "over events. Dashed: cut on tau32 inside a window of soft-drop mass.",
     )
 
 
@@ -194,22 +214,26 @@ def _scores(figures: FigureSet, measured: Numbers) -> None:
     fig, ax, ratio = ratio_figure()
     tables = measured["scores"]
     edges = tables["edges"]
-    for label, colour in CLASS_COLOURS.items():
-        train, test = tables[f"{label}_train"], tables[f"{label}_test"]
+    tagger = measured["tagger"]
+    for number, label in enumerate(measured["classes"]):
+        colour = CLASS_COLOURS[number % len(CLASS_COLOURS)]
+        test, train = tables[f"{label}_test"], tables.get(f"{label}_train")
+        points(
+            ax,
+            _blank(test["content"]),
+            edges,
+            errors=test["deviation"],
+            label=f"{label}, {'test part' if train else 'folds'}",
+            color=colour,
+        )
+        if train is None:
+            continue
         histogram(
             ax,
             train["content"],
             edges,
             errors=train["deviation"],
             label=f"{label}, training part",
-            color=colour,
-        )
-        points(
-            ax,
-            _blank(test["content"]),
-            edges,
-            errors=test["deviation"],
-            label=f"{label}, test part",
             color=colour,
         )
         ratio_points(
@@ -222,7 +246,6 @@ def _scores(figures: FigureSet, measured: Numbers) -> None:
         )
         ratio_band(ratio, train["content"], train["deviation"], edges, color=colour)
     ratio.set_ylabel("test / training", loc="center")
-    tagger = measured["tagger"]
     finish(
         ax,
         xlabel=f"score of {tagger}",
@@ -235,33 +258,82 @@ def _scores(figures: FigureSet, measured: Numbers) -> None:
         fig,
         f"score_{tagger}",
         f"Score of {tagger}",
-        f"Score of {tagger} for signal and background in the training part (lines) and in the test "
+        f"Score of {tagger} for each class in the training part (lines) and in the test "
         "part (points), each with area one, and their ratio: away from one where the network has "
         "learnt its training jets by heart. Error bars and bands are statistical.",
     )
 
 
-def _history(figures: FigureSet, tagger: str, history: Numbers) -> None:
+def _histories(figures: FigureSet, tagger: str, histories: list[Numbers]) -> None:
+    """Draw the losses of all trainings of a tagger."""
     fig, ax = figure()
-    epochs = np.arange(1, len(history["train"]) + 1)
-    for part, style, label in (
-        ("train", "-", "training part"),
-        ("validation", "--", "validation part"),
-    ):
-        losses = [terms["loss"] for terms in history[part]]
-        curve(ax, epochs, losses, label=label, color=COLOURS[0], linestyle=style)
-    best = history["best_epoch"] + 1
-    ax.axvline(best, color="0.5", linewidth=1.0, label=f"model kept (epoch {best})")
+    for number, history in enumerate(histories):
+        epochs = np.arange(1, len(history["train"]) + 1)
+        colour = COLOURS[number % len(COLOURS)]
+        own = f", {history['member']}" if len(histories) > 1 else ""
+        for part, style, label in (
+            ("train", "-", "training part"),
+            ("validation", "--", "validation part"),
+        ):
+            losses = [terms["loss"] for terms in history[part]]
+            curve(ax, epochs, losses, label=f"{label}{own}", color=colour, linestyle=style)
+        best = history["best_epoch"] + 1
+        kept = f"model kept (epoch {best})" if len(histories) == 1 else None
+        ax.axvline(best, color="0.5", linewidth=1.0, label=kept)
     finish(ax, xlabel="epoch", ylabel="cross entropy", right="")
+    jets = " and ".join(f"{n} {name}" for name, n in histories[0]["jets"]["train"].items())
+    several = f" (vertical lines: epochs kept of {len(histories)})" if len(histories) > 1 else ""
     figures.save(
         fig,
         f"history_{tagger}",
         f"Training of {tagger}",
-        f"Cross entropy of {tagger} after each epoch, for {history['jets']['train']['signal']} "
-        f"signal and {history['jets']['train']['background']} background jets to train on and "
-        f"{history['parameters']} parameters. In training, the mean over the epoch while the "
-        "network changes; in validation, after it.",
+        f"Cross entropy of {tagger} after each epoch, for {jets} jets to train on and "
+        f"{histories[0]['parameters']} parameters{several}. In training, the mean over the epoch "
+        "while the network changes; in validation, after it.",
     )
+
+
+def _dependence(figures: FigureSet, measured: Numbers) -> None:
+    """Draw the efficiencies of fixed cuts in bins of other quantities."""
+    tagger = measured["tagger"]
+    for name, table in measured["dependence"].items():
+        fig, ax = figure()
+        edges = np.asarray(table["edges"])
+        centres, widths = 0.5 * (edges[1:] + edges[:-1]), 0.5 * (edges[1:] - edges[:-1])
+        for number, point in enumerate(table["working_points"]):
+            for side, style in (("signal", "o"), ("background", "s")):
+                filled = [k for k, one in enumerate(point[side]) if one and one["value"] > 0]
+                rows = [point[side][k] for k in filled]
+                ax.errorbar(
+                    centres[filled],
+                    [row["value"] for row in rows],
+                    xerr=widths[filled],
+                    yerr=[
+                        [row["value"] - row["low"] for row in rows],
+                        [row["high"] - row["value"] for row in rows],
+                    ],
+                    fmt=style,
+                    mfc="white" if side == "background" else None,
+                    color=COLOURS[number % len(COLOURS)],
+                    label=f"{side}, cut with {100 * point['signal_efficiency']:g} % signal",
+                )
+        finish(
+            ax,
+            xlabel=AXES.get(name, name),
+            ylabel="efficiency",
+            logy=True,
+            right=_right(measured),
+            legend=False,
+        )
+        _legend_below(fig, ax)
+        figures.save(
+            fig,
+            f"efficiency_{tagger}_{name}",
+            f"Efficiency of {tagger} against {name}",
+            f"Part of signal and background that passes fixed cuts on the score of {tagger}, in "
+            f"bins of {name}; error bars are Wilson's 68 % intervals for the effective number of "
+            "jets. Bins without jets, or where none passes, are left out.",
+        )
 
 
 def _legend_below(fig: Figure, ax: Axes) -> None:
@@ -282,8 +354,7 @@ def _decade_below(measured: list[Numbers]) -> float:
 
 
 def _jets(measured: Numbers) -> str:
-    jets = measured["jets"]
-    return f"{jets['signal']} signal and {jets['background']} background jets"
+    return " and ".join(f"{number} {name}" for name, number in measured["jets"].items()) + " jets"
 
 
 def _positive(values: list[float]) -> Any:

@@ -1,34 +1,63 @@
 """Training weights that take the spectrum of the classes out of what a tagger can learn."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fullchain.tagging.settings import TaggerSettings
+
 Array = npt.NDArray[np.float64]
-Reference = Literal["none", "flat", "signal", "background"]
+Reference = str | int
+"""flat, none, or the number of a class."""
+
+
+def tagger_weights(columns: Mapping[str, npt.NDArray[Any]], tagger: TaggerSettings) -> Array:
+    """Weights of training as a tagger wants them, mean one, shape (jets,).
+
+    `columns` has `target` (number of the class), `weight` and the variables of the reweighting.
+
+    Raises ValueError as `training_weights`.
+    """
+    how = tagger.reweighting
+    reference: Reference = how.reference
+    if how.reference not in ("flat", "none"):
+        signal = how.reference == "signal"
+        reference = 0 if signal else tagger.class_names.index(how.reference)
+    return training_weights(
+        {name: columns[name] for name in how.variables},
+        columns["target"],
+        columns["weight"],
+        classes=len(tagger.classes),
+        reference=reference,
+        bins=how.bins,
+        largest=how.largest,
+    )
 
 
 def training_weights(
     columns: Mapping[str, npt.NDArray[Any]],
-    is_signal: npt.NDArray[np.bool_],
+    target: npt.NDArray[np.integer],
     weight: npt.NDArray[np.floating],
     *,
+    classes: int,
     reference: Reference,
     bins: int,
     largest: float,
 ) -> Array:
-    """Bring both classes to one spectrum and one sum of weights; the mean over all jets is one.
+    """Bring all classes to one spectrum and one sum of weights; the mean over all jets is one.
 
     Parameters
     ----------
     columns
         The variables whose joint spectrum is changed, each of shape (jets,).
-    is_signal, weight
-        Class and generator weight of the jets.
+    target, weight
+        Number of the class, from 0, and generator weight of the jets.
+    classes
+        Number of classes; each needs a jet.
     reference
-        Spectrum that both classes are brought to.
+        Spectrum that all classes are brought to.
     bins
         Equal bins per variable over the range of the jets.
     largest
@@ -41,16 +70,21 @@ def training_weights(
         The weights of a class do not sum to a positive number.
     """
     result = np.asarray(weight, dtype=float).copy()
+    members = [target == number for number in range(classes)]
     if reference != "none":
         index, cells = _cells(list(columns.values()), bins)
-        goal = _goal(index, cells, is_signal, result, reference)
-        for chosen in (is_signal, ~is_signal):
+        goal = np.ones(cells)
+        if reference != "flat":
+            chosen = members[int(reference)]
+            goal = _spectrum(index[chosen], cells, result[chosen])
+        for chosen in members:
             result[chosen] *= _factors(index[chosen], cells, result[chosen], goal, largest)
-    for chosen in (is_signal, ~is_signal):
+    for chosen in members:
         total = result[chosen].sum()
-        if total <= 0:
+        # Not "<= 0": a sum that is no number is no better.
+        if not total > 0:
             raise ValueError("the weights of a class do not sum to a positive number")
-        result[chosen] *= 0.5 * len(result) / total
+        result[chosen] *= len(result) / (classes * total)
     return result
 
 
@@ -65,19 +99,6 @@ def _cells(variables: Sequence[npt.NDArray[Any]], bins: int) -> tuple[npt.NDArra
 
 def _spectrum(index: npt.NDArray[np.intp], cells: int, weight: Array) -> Array:
     return np.bincount(index, weights=weight, minlength=cells).astype(float)
-
-
-def _goal(
-    index: npt.NDArray[np.intp],
-    cells: int,
-    is_signal: npt.NDArray[np.bool_],
-    weight: Array,
-    reference: Reference,
-) -> Array:
-    if reference == "flat":
-        return np.ones(cells)
-    chosen = is_signal if reference == "signal" else ~is_signal
-    return _spectrum(index[chosen], cells, weight[chosen])
 
 
 def _factors(

@@ -1,6 +1,6 @@
 """Scores on disk: one row for each row of the jets of a sample, in their order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,30 +13,104 @@ import pyarrow.parquet
 from fullchain.errors import InputError
 from fullchain.tagging.jets_reading import IDENTITY, Scalars, stream
 
-_FIELDS = (
+SCORE = "score"
+
+_FIRST = (
     ("run", pyarrow.uint32(), "run number"),
     ("luminosityBlock", pyarrow.uint32(), "luminosity block"),
     ("event", pyarrow.uint64(), "event number"),
     ("variation", pyarrow.string(), "systematic variation of the jet"),
     ("jet", pyarrow.int32(), "index of the jet in its event, in falling pT"),
-    ("score", pyarrow.float32(), "probability of signal for classes of equal size"),
+    (SCORE, pyarrow.float32(), "probability of the signal for classes of equal size"),
+)
+_LAST = (
     ("fold", pyarrow.float64(), "hash of the event in [0, 1) that decides its split"),
     ("split", pyarrow.string(), "train, validation or test"),
 )
 
-SCHEMA = pyarrow.schema(
-    [
-        pyarrow.field(name, kind, nullable=False, metadata={"unit": "", "description": text})
-        for name, kind, text in _FIELDS
+
+def score_columns(classes: Sequence[str]) -> list[str]:
+    """Columns that hold the probabilities of the classes, beside `score`; none for two classes.
+
+    Of two classes, the score of the first says all. The first column repeats `score`.
+
+    Examples
+    --------
+    >>> score_columns(["top", "qcd"]), score_columns(["t", "W", "q"])
+    ([], ['score_t', 'score_W', 'score_q'])
+    """
+    return [f"{SCORE}_{name}" for name in classes] if len(classes) > 2 else []
+
+
+def seed_columns(classes: Sequence[str], seeds: int) -> list[list[str]]:
+    """Columns of each single seed, as those of the mean; none where there is one seed.
+
+    Examples
+    --------
+    >>> seed_columns(["top", "qcd"], 2)
+    [['seed0_score'], ['seed1_score']]
+    """
+    names = score_columns(classes) or [SCORE]
+    return [[f"seed{seed}_{name}" for name in names] for seed in range(seeds if seeds > 1 else 0)]
+
+
+def named_columns(
+    probabilities: npt.NDArray[np.floating], classes: Sequence[str]
+) -> dict[str, npt.NDArray[Any]]:
+    """Columns of a file from probabilities (seeds, jets, classes): their mean, and each seed."""
+    seeds = len(probabilities)
+    mean = probabilities.mean(axis=0)
+    columns = {SCORE: mean[:, 0]}
+    columns |= {name: mean[:, k] for k, name in enumerate(score_columns(classes))}
+    for one, names in zip(probabilities, seed_columns(classes, seeds), strict=False):
+        columns |= {name: one[:, k] for k, name in enumerate(names)}
+    return columns
+
+
+def class_probabilities(
+    columns: Mapping[str, npt.NDArray[Any]], names: Sequence[str], classes: Sequence[str]
+) -> npt.NDArray[np.float64]:
+    """Probabilities (jets, classes) from the columns `names` of a file, or of one of its seeds."""
+    if len(classes) == 2:
+        first = np.asarray(columns[names[0]], dtype=float)
+        return np.stack([first, 1.0 - first], axis=1)
+    return np.stack([np.asarray(columns[name], dtype=float) for name in names], axis=1)
+
+
+def schema(classes: Sequence[str], seeds: int) -> Any:
+    """Schema of a file of scores."""
+    own = [
+        (name, f"probability of {one} for classes of equal size")
+        for name, one in zip(score_columns(classes), classes, strict=False)
     ]
-)
+    own += [
+        (name, f"the same of the trainings with seed {seed}")
+        for seed, names in enumerate(seed_columns(classes, seeds))
+        for name in names
+    ]
+    fields = (*_FIRST, *((name, pyarrow.float32(), text) for name, text in own), *_LAST)
+    return pyarrow.schema(
+        [
+            pyarrow.field(name, kind, nullable=False, metadata={"unit": "", "description": text})
+            for name, kind, text in fields
+        ]
+    )
 
 
 class ScoreWriter:
-    """Writes scores batch by batch."""
+    """Writes scores batch by batch.
 
-    def __init__(self, path: Path) -> None:
-        self._file = pyarrow.parquet.ParquetWriter(path, SCHEMA, compression="zstd")
+    Parameters
+    ----------
+    path
+        File to write.
+    classes, seeds
+        Names of the classes, the signal first, and number of seeds of the tagger.
+    """
+
+    def __init__(self, path: Path, classes: Sequence[str], seeds: int) -> None:
+        self.schema = schema(classes, seeds)
+        self._file = pyarrow.parquet.ParquetWriter(path, self.schema, compression="zstd")
 
     def __enter__(self) -> "ScoreWriter":
         return self
@@ -50,87 +124,84 @@ class ScoreWriter:
         self._file.close()
 
     def write(self, columns: Scalars) -> None:
-        """Write rows; `columns` has at least the names of `SCHEMA`."""
+        """Write rows; `columns` has at least the names of the schema."""
         arrays = [
             pyarrow.array(columns[field.name].tolist(), type=field.type)
             if pyarrow.types.is_string(field.type)
             else pyarrow.array(columns[field.name]).cast(field.type)
-            for field in SCHEMA
+            for field in self.schema
         ]
-        self._file.write_table(pyarrow.Table.from_arrays(arrays, schema=SCHEMA))
+        self._file.write_table(pyarrow.Table.from_arrays(arrays, schema=self.schema))
 
 
-def read_scores(path: Path) -> Scalars:
-    """Read a file of scores. Raises InputError where it is none."""
+def score_names(path: Path) -> list[str]:
+    """Columns of scores of a file, beside `score`. Raises InputError where it is none."""
+    try:
+        names = pyarrow.parquet.read_schema(path).names
+    except (pyarrow.ArrowInvalid, OSError) as problem:
+        raise InputError(f"{path}: not a file of scores ({problem})") from None
+    known = {name for name, _, _ in (*_FIRST, *_LAST)}
+    return [name for name in names if name not in known]
+
+
+def read_scores(path: Path, also: Sequence[str] = ()) -> Scalars:
+    """Read a file of scores. Raises InputError where it is none, or has no column of `also`."""
+    wanted = [*(name for name, _, _ in (*_FIRST, *_LAST)), *also]
     try:
         table = pyarrow.parquet.read_table(path)
     except (pyarrow.ArrowInvalid, OSError) as problem:
         raise InputError(f"{path}: not a file of scores ({problem})") from None
-    missing = [name for name in SCHEMA.names if name not in table.column_names]
+    missing = [name for name in wanted if name not in table.column_names]
     if missing:
         raise InputError(f"{path}: no column {', '.join(missing)}; predict again")
     columns: dict[str, npt.NDArray[Any]] = {}
-    for name in SCHEMA.names:
+    for name in wanted:
         values = table.column(name).to_numpy()
         columns[name] = values.astype(str) if values.dtype == object else values
     return columns
 
 
 def stream_scored(
-    jets: Sequence[Path], scores: Sequence[Path], columns: Sequence[str]
+    jets: Sequence[Path], scores: Path, columns: Sequence[str], also: Sequence[str] = ()
 ) -> Iterator[Scalars]:
-    """Give jets and their scores, batch by batch.
+    """Give the jets of one sample and their scores, batch by batch.
 
     Parameters
     ----------
     jets
-        Files of jets, sample after sample, each in the order of its parts.
+        Files of jets of the sample, in the order of its parts.
     scores
-        One file of scores for each sample, in the same order of samples.
+        File of their scores.
     columns
         Columns of the jets to read.
+    also
+        Columns of scores to read, beside `score`.
 
     Yields
     ------
     dict
-        The columns, with `score`, `split`, and `sample` (number of the score file).
+        The columns, with the scores and `split`.
 
     Raises
     ------
     InputError
         The rows of scores and jets are not of the same jets.
     """
-    files = enumerate(scores)
-    sample, position = 0, 0
-    have: Scalars = {"score": np.empty(0)}
+    have = read_scores(scores, also)
+    number, position = len(have[SCORE]), 0
     for path in jets:
         for batch in stream(path, (*IDENTITY, *columns), 0):
-            if not len(batch):
-                continue
-            if position == len(have["score"]):
-                sample, have = _next_with_rows(files, path)
-                position = 0
             rows = slice(position, position + len(batch))
             position += len(batch)
+            if position > number:
+                raise InputError(f"{path}: more jets than scores; predict again")
             _check_same(path, batch.scalars, {name: have[name][rows] for name in IDENTITY})
             yield {
                 **batch.scalars,
-                "score": have["score"][rows],
-                "split": have["split"][rows],
-                "sample": np.full(len(batch), sample),
+                **{name: have[name][rows] for name in (SCORE, *also, "split")},
             }
-    if position != len(have["score"]):
-        raise InputError(
-            f"{scores[sample]}: {len(have['score'])} scores for {position} jets; predict again"
-        )
-
-
-def _next_with_rows(files: Iterator[tuple[int, Path]], jets: Path) -> tuple[int, Scalars]:
-    for number, path in files:
-        columns = read_scores(path)
-        if len(columns["score"]):
-            return number, columns
-    raise InputError(f"{jets}: more jets than scores; predict again")
+    if position != number:
+        raise InputError(f"{scores}: {number} scores for {position} jets; predict again")
 
 
 def _check_same(path: Path, jets: Scalars, scores: Scalars) -> None:

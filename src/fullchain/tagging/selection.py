@@ -1,11 +1,12 @@
 """Which jets belong to a class: cuts on the columns of jets."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fullchain.tagging.settings import LABELS, ClassSettings, SelectionSettings
+from fullchain.tagging.settings import ClassSettings, SelectionSettings
 
 Columns = dict[str, npt.NDArray[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -33,12 +34,12 @@ def of_class(columns: Columns, wanted: ClassSettings) -> Mask:
     return found
 
 
-def census(columns: Columns) -> str:
-    """Say in words which labels some jets have, for an error message."""
-    names = {number: name for name, number in LABELS.items()}
-    values, counts = np.unique(columns["label"], return_counts=True)
-    found = [
-        f"{count} {names.get(int(value), value)}"
-        for value, count in zip(values, counts, strict=True)
-    ]
-    return ", ".join(found) or "none"
+def class_numbers(
+    columns: Columns, sample: str, classes: Sequence[ClassSettings]
+) -> npt.NDArray[np.intp]:
+    """Number of the class that each jet of `sample` belongs to, shape (jets,); -1 for none."""
+    numbers = np.full(len(columns["label"]), -1, dtype=np.intp)
+    for number, wanted in enumerate(classes):
+        if sample in wanted.samples:
+            numbers[of_class(columns, wanted)] = number
+    return numbers

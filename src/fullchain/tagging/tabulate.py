@@ -30,29 +30,106 @@ def main(
 def tagger_metrics(measured: dict[str, Any]) -> list[Metric]:
     """Metrics of one tagger from the content of its performance.json."""
     name = measured["tagger"]
-    rows = _quality(name, name, measured, reference(measured))
-    error = measured["calibration"]["error"]
-    rows.append(
-        Metric(
-            f"{name}.calibration_error",
-            error["value"],
-            error["deviation"],
-            "bootstrap",
-            f"{name}: mean distance of score and part of signal",
+    rows = [*_quality(name, name, measured, reference(measured)), *_over_seeds(name, measured)]
+    for pair, comparison in measured["comparisons"].items():
+        label = f"{name}, {comparison['signal']} against {comparison['background'][0]}"
+        rows += _quality(f"{name}.{pair}", label, comparison, {})
+    if "class_accuracy" in measured:
+        accuracy = measured["class_accuracy"]["accuracy"]
+        rows.append(
+            _bootstrap(f"{name}.class_accuracy", accuracy, f"{name}: accuracy of the class")
         )
-    )
-    for label in ("signal", "background"):
-        number = measured["jets"][label]
+    rows += [
+        _bootstrap(
+            f"{name}.calibration_error",
+            measured["calibration"]["error"],
+            f"{name}: mean distance of score and part of signal",
+        ),
+        *_expected_calibration_error(name, measured["temperature"]),
+        *_robustness(name, measured["alternatives"]),
+    ]
+    part = "test part" if measured["folds"] == 1 else "folds"
+    for label, number in measured["jets"].items():
         rows.append(
             Metric(
                 f"{name}.test_{label}_jets",
                 number,
                 0.0,
                 "exact count",
-                f"{name}: {label} jets in the test part",
+                f"{name}: {label} jets in the {part}",
                 unit="jets",
             )
         )
+    return rows
+
+
+def _bootstrap(name: str, value: dict[str, float], label: str) -> Metric:
+    return Metric(name, value["value"], value["deviation"], "bootstrap", label)
+
+
+def _expected_calibration_error(name: str, temperature: dict[str, Any]) -> list[Metric]:
+    return [
+        Metric(
+            f"{name}.{quantity}",
+            error["value"],
+            error["deviation"],
+            "bootstrap",
+            f"{name}: expected calibration error {text}",
+            note=f"perfect probabilities would give {error['if_perfect']:.2g} for as many jets",
+        )
+        for quantity, text, error in (
+            ("ece", "of the probabilities", temperature["before"]),
+            ("ece_scaled", f"at temperature {temperature['value']:.2f}", temperature["after"]),
+        )
+    ]
+
+
+def _over_seeds(name: str, measured: dict[str, Any]) -> list[Metric]:
+    """Mean and spread of the single trainings that the score is the mean of."""
+    seeds = measured["seeds"]
+    if seeds is None:
+        return []
+    quantities = [("auc", "AUC", seeds["auc"]), ("accuracy", "accuracy", seeds["accuracy"])]
+    for point in seeds["working_points"]:
+        percent = f"{100 * point['signal_efficiency']:g}"
+        text = f"1/background efficiency at {percent} % signal"
+        quantities.append((f"rejection_{percent}", text, point["rejection"]))
+    return [
+        Metric(
+            f"{name}.{quantity}_single",
+            value["mean"],
+            value["deviation"],
+            "seeds",
+            f"{name}: {text}, mean of {seeds['number']} single trainings",
+        )
+        for quantity, text, value in quantities
+        if value["mean"] is not None
+    ]
+
+
+def _robustness(name: str, alternatives: dict[str, Any]) -> list[Metric]:
+    rows = []
+    for other, found in alternatives.items():
+        samples = ", ".join(found["samples"].values())
+        points = found["working_points"]
+        rows.append(
+            _bootstrap(
+                f"{name}.{other}.auc_difference",
+                points[0]["difference"]["auc"],
+                f"{name}: AUC on {samples}, less the nominal one",
+            )
+        )
+        for point in points:
+            percent = f"{100 * point['working_point']:g}"
+            for side in ("signal", "background"):
+                rows.append(
+                    _bootstrap(
+                        f"{name}.{other}.{side}_difference_{percent}",
+                        point["difference"][f"{side}_efficiency"],
+                        f"{name}: {side} efficiency on {samples}, less the nominal one, for the "
+                        f"cut with {percent} % signal",
+                    )
+                )
     return rows
 
 

@@ -1,0 +1,91 @@
+"""The trainings of a tagger: one for each fold of the events and each seed.
+
+With one fold, events are divided into a training, a validation and a test part. With more, each
+training leaves out one fold, and takes a part of the others for validation; the hash of an event
+decides in both cases.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fullchain.errors import InputError
+from fullchain.learning import split
+from fullchain.tagging.settings import SplitSettings, TaggerSettings
+
+Hashes = npt.NDArray[np.float64]
+
+LEFT_OUT = split.TEST
+"""Name of the part that a training does not see."""
+
+
+@dataclass(frozen=True, order=True)
+class Member:
+    """One training of a tagger: without which fold, and with which seed; both from 0."""
+
+    fold: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of the folder of this training, such as ``fold0_seed1``."""
+        return f"fold{self.fold}_seed{self.seed}"
+
+
+def members(folds: int, seeds: int) -> list[Member]:
+    """All trainings of a tagger.
+
+    Examples
+    --------
+    >>> [member.name for member in members(1, 2)]
+    ['fold0_seed0', 'fold0_seed1']
+    """
+    return [Member(fold, seed) for fold in range(folds) for seed in range(seeds)]
+
+
+def member_of(name: str, tagger: TaggerSettings) -> Member:
+    """Read a name. Raises InputError where the tagger has no such training."""
+    found = re.fullmatch(r"fold(\d+)_seed(\d+)", name)
+    member = Member(int(found[1]), int(found[2])) if found else None
+    if member is None or member.fold >= tagger.folds or member.name != name:
+        raise InputError(
+            f"member {name}: the tagger has {tagger.folds} folds; a member is called fold0_seed0, "
+            "with a fold that exists"
+        )
+    return member
+
+
+def fold_of(hashes: Hashes, folds: int) -> npt.NDArray[np.intp]:
+    """Number of the fold that each event is in, shape (events,)."""
+    return np.minimum((hashes * folds).astype(np.intp), folds - 1)
+
+
+def parts(
+    hashes: Hashes, folds: int, fractions: SplitSettings, fold: int = 0
+) -> npt.NDArray[np.str_]:
+    """Name the part of each event in the training that leaves out `fold`, shape (events,)."""
+    if folds == 1:
+        return split.parts(hashes, fractions.validation, fractions.test)
+    left_out = fold_of(hashes, folds) == fold
+    return np.where(left_out, LEFT_OUT, _within(hashes, folds, fractions, split.TRAIN))
+
+
+def recorded_parts(hashes: Hashes, folds: int, fractions: SplitSettings) -> npt.NDArray[np.str_]:
+    """Name the part of each event in the file of scores, shape (events,).
+
+    With folds there is no training part, for each score is of a training that did not see its
+    event; a validation part is kept to set cuts and temperatures on.
+    """
+    if folds == 1:
+        return split.parts(hashes, fractions.validation, fractions.test)
+    return _within(hashes, folds, fractions, split.TEST)
+
+
+def _within(
+    hashes: Hashes, folds: int, fractions: SplitSettings, rest: str
+) -> npt.NDArray[np.str_]:
+    """Divide each fold, by the place of its events in it, in validation and `rest`."""
+    place = hashes * folds - fold_of(hashes, folds)
+    return np.where(place < fractions.validation, split.VALIDATION, rest)

@@ -1,0 +1,97 @@
+"""A trained tagger on disk: `model.pt`, with everything that is needed to use it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fullchain.errors import InputError
+from fullchain.learning import torch_file
+from fullchain.learning.standardise import Standardisation
+from fullchain.tagging.members import Member, members
+from fullchain.tagging.settings import SelectionSettings, TaggerSettings
+from fullchain.tagging.tagger import Tagger
+
+FORMAT = 2
+"""Raised when the content of `model.pt` changes, so that an old file is not misread."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained tagger, its settings, and which of its trainings it is."""
+
+    tagger: Any
+    settings: TaggerSettings
+    member: Member
+
+
+def save(
+    path: Path,
+    tagger: Tagger,
+    settings: TaggerSettings,
+    selection: SelectionSettings,
+    member: Member,
+) -> None:
+    """Write the state dict (with the standardisation) and the settings."""
+    content = {
+        "format": FORMAT,
+        "settings": settings.model_dump(mode="json"),
+        "selection": selection.model_dump(mode="json"),
+        "member": {"fold": member.fold, "seed": member.seed},
+        "classes": list(settings.class_names),
+        "features": list(tagger.view.features),
+        "state": {name: tensor.cpu() for name, tensor in tagger.state_dict().items()},
+    }
+    torch_file.write(path, content)
+
+
+def load(path: Path) -> Trained:
+    """Read `model.pt`. Raises InputError where it is none, or of another format."""
+    try:
+        content = torch_file.read(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such model; train the tagger first") from None
+    except torch_file.Unreadable as problem:
+        raise InputError(f"{path}: not a tagger ({problem}); train again") from None
+    if content.get("format") != FORMAT:
+        raise InputError(f"{path}: written in format {content.get('format')}; train again")
+    try:
+        settings = TaggerSettings.model_validate(content["settings"])
+        member = Member(**content["member"])
+        state = content["state"]
+        standardisation = Standardisation(
+            tuple(state["standardise.subtract"].tolist()),
+            tuple(state["standardise.multiply"].tolist()),
+        )
+        tagger = Tagger(settings, standardisation)
+        tagger.load_state_dict(state)
+    except (KeyError, TypeError, RuntimeError, ValidationError) as problem:
+        reason = str(problem).strip().splitlines()[0]
+        raise InputError(
+            f"{path}: not the weights of this tagger ({reason}); train again"
+        ) from None
+    return Trained(tagger.eval(), settings, member)
+
+
+def read_models(paths: list[Path]) -> list[Trained]:
+    """Read all trainings of a tagger, in order of fold and seed.
+
+    Raises InputError where they are not of one tagger, or one is missing.
+    """
+    trained = sorted((load(path) for path in paths), key=lambda one: one.member)
+    if not trained:
+        raise InputError("no models were given")
+    first = trained[0].settings
+    if any(one.settings != first for one in trained):
+        raise InputError(
+            f"{', '.join(map(str, paths))}: these models differ in their settings; train again"
+        )
+    seeds = 1 + max(one.member.seed for one in trained)
+    have, wanted = [one.member for one in trained], members(first.folds, seeds)
+    if have != wanted:
+        raise InputError(
+            f"the models given are {', '.join(one.name for one in have)}; needed are "
+            f"{', '.join(one.name for one in wanted)}"
+        )
+    return trained

@@ -1,0 +1,103 @@
+"""A trained tagger as ONNX, with its preprocessing inside the graph."""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from fullchain.atomic import atomic
+from fullchain.tagging.settings import TaggerSettings
+from fullchain.tagging.tagger import Tagger
+
+
+class _Probabilities(nn.Module):
+    """What goes into the file: the probability of the signal, and of all classes.
+
+    Of several trainings of a tagger it is their mean.
+    """
+
+    def __init__(self, taggers: Sequence[Tagger]) -> None:
+        super().__init__()
+        self.taggers = nn.ModuleList(taggers)
+        self.names = list(taggers[0].view.examples)
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+        named = dict(zip(self.names, tensors, strict=True))
+        found = [torch.softmax(tagger(named), dim=1) for tagger in self.taggers]
+        probabilities = torch.stack(found).mean(dim=0) if len(found) > 1 else found[0]
+        return probabilities[:, 0], probabilities
+
+
+def save_onnx(path: Path, taggers: Sequence[Tagger], settings: TaggerSettings) -> None:
+    """Write `model.onnx`: what is read of a jet in, probabilities out, any number of jets.
+
+    Inputs are those of the view (for particles ``constituents`` and ``jet``), outputs ``score``
+    (jets,), the probability of the signal, and ``probabilities`` (jets, classes), the signal first;
+    for several trainings of a tagger, their mean.
+    """
+    tagger = taggers[0]
+    examples = tagger.view.examples
+    jets = torch.export.Dim("jets")
+    with warnings.catch_warnings(), _quiet("torch.onnx"):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            _Probabilities(taggers).eval(),
+            tuple(examples.values()),
+            dynamo=True,
+            input_names=list(examples),
+            output_names=["score", "probabilities"],
+            dynamic_shapes={"tensors": tuple({0: jets} for _ in examples)},
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("torch.onnx.export gave no program")
+    with atomic(path) as temporary:
+        onnx.save(_documented(program.model_proto, tagger, settings), temporary)
+
+
+def _documented(model: Any, tagger: Tagger, settings: TaggerSettings) -> Any:
+    """Say what the graph is, and drop the exporter's stack traces, which name local folders."""
+    for node in model.graph.node:
+        del node.metadata_props[:]
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:]
+    model.producer_name = "fullchain"
+    model.producer_version = ""
+    model.doc_string = (
+        "Jet tagger. constituents: pT [GeV], eta, phi, mass [GeV] and other fields (see metadata) "
+        "in falling pT, zeros as padding; jet: pT [GeV], eta, phi, mass [GeV]; nodes, mask, "
+        "neighbours: declusterings; score: probability of the first class for classes of equal "
+        "size; probabilities: of all classes."
+    )
+    del model.metadata_props[:]
+    for key, value in (
+        ("settings", settings.model_dump(mode="json")),
+        ("classes", list(settings.class_names)),
+        ("fields", list(tagger.view.fields)),
+        ("features", list(tagger.view.features)),
+    ):
+        entry = model.metadata_props.add()
+        entry.key = key
+        entry.value = json.dumps(value, sort_keys=True)
+    onnx.checker.check_model(model)
+    return model
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep a logger's warnings out of the log: the exporter complains of absent torchvision."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,259 @@
+"""Particle Transformer, ParT: attention between particles, biased by what each pair looks like.
+
+Structure and initial weights are those of the authors' implementation (weaver-core) of 2202.03772.
+Where the paper leaves a choice, its choice is taken: batch norm before the embedding, a layer norm
+before each of its layers; one learned factor per head after the projection of the attention; a
+learned factor per channel on the second residual (NormFormer, 2110.09456); queries of the class
+token without layer norm (cf. CaiT, 2103.17239).
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fullchain.tagging.cloud import ParticleCloud
+from fullchain.tagging.pair_embedding import FORBIDDEN, PairEmbedding
+
+
+class ParticleTransformer(nn.Module):
+    """Logits of a jet from its particles (2202.03772); the defaults are the published sizes.
+
+    Parameters
+    ----------
+    features
+        Number of features of a particle.
+    classes
+        Number of classes.
+    embedding
+        Layers of the embedding of a particle; the last is the width of the network.
+    pairs
+        Layers on pairs of particles, before the one that has an output per head.
+    heads
+        Attention heads; they divide the width.
+    blocks, class_blocks
+        Particle attention blocks, and class attention blocks after them.
+    expansion
+        Size of the feed-forward layers in units of the width.
+    dropout
+        Dropout in the particle attention blocks (on attention, activations, both residuals).
+
+    Raises
+    ------
+    ValueError
+        Where the heads do not divide the width.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        classes: int,
+        *,
+        embedding: Sequence[int] = (128, 512, 128),
+        pairs: Sequence[int] = (64, 64, 64),
+        heads: int = 8,
+        blocks: int = 8,
+        class_blocks: int = 2,
+        expansion: int = 4,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        width = embedding[-1]
+        if width % heads:
+            raise ValueError(f"{heads} heads do not divide the width {width}")
+        self.embedding = _Embedding(features, embedding)
+        self.pairs = PairEmbedding(pairs, heads)
+        self.blocks = nn.ModuleList(
+            _ParticleBlock(width, heads, expansion, dropout) for _ in range(blocks)
+        )
+        self.class_blocks = nn.ModuleList(
+            _ClassBlock(width, heads, expansion, 0.0) for _ in range(class_blocks)
+        )
+        self.class_token = nn.Parameter(torch.empty(1, 1, width))
+        nn.init.trunc_normal_(self.class_token, std=0.02)
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width, classes)
+
+    def forward(self, cloud: ParticleCloud) -> Tensor:
+        """Give the logits, shape (jets, classes)."""
+        return self.output(self.latent(cloud))
+
+    def latent(self, cloud: ParticleCloud) -> Tensor:
+        """Give what the last layer sees, shape (jets, width)."""
+        features, mask, _, momenta = cloud
+        bias = self.pairs(momenta, mask)
+        tokens = self.embedding(features, mask)
+        for block in self.blocks:
+            tokens = block(tokens, bias)
+        token = self.class_token.expand(tokens.shape[0], -1, -1)
+        seen = torch.where(mask, 0.0, FORBIDDEN).to(tokens.dtype)
+        # The class token always sees itself, so that a jet may be without particles.
+        seen = functional.pad(seen, (1, 0)).unsqueeze(0).unsqueeze(2)
+        for block in self.class_blocks:
+            token = block(token, tokens, seen)
+        return self.norm(token.squeeze(1))
+
+
+class _MaskedBatchNorm(nn.Module):
+    """Batch norm of features of shape (jets, particles, features) that does not see padding."""
+
+    running_mean: Tensor
+    running_variance: Tensor
+
+    def __init__(self, features: int, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(features))
+        self.shift = nn.Parameter(torch.zeros(features))
+        self.register_buffer("running_mean", torch.zeros(features))
+        self.register_buffer("running_variance", torch.ones(features))
+        self.momentum = momentum
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        mean, variance = self.running_mean, self.running_variance
+        if self.training:
+            real = mask.unsqueeze(-1)
+            n = mask.sum().clamp(min=1)
+            mean = (x * real).sum((0, 1)) / n
+            variance = ((x - mean) ** 2 * real).sum((0, 1)) / n
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, self.momentum)
+                # As in torch: the running variance is the unbiased one.
+                unbiased = variance * (n / (n - 1).clamp(min=1))
+                self.running_variance.lerp_(unbiased, self.momentum)
+        return (x - mean) * (self.scale * torch.rsqrt(variance + 1e-5)) + self.shift
+
+
+class _Embedding(nn.Module):
+    """Batch norm, then layers "layer norm, linear, GELU"; zero for padding."""
+
+    def __init__(self, features: int, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.norm = _MaskedBatchNorm(features)
+        layers: list[nn.Module] = []
+        for size in sizes:
+            layers += [nn.LayerNorm(features), nn.Linear(features, size), nn.GELU()]
+            features = size
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        # Before anything else: padding may hold any number, and zero times infinity is NaN.
+        features = torch.where(mask.unsqueeze(-1), features, 0.0)
+        return torch.where(mask.unsqueeze(-1), self.layers(self.norm(features, mask)), 0.0)
+
+
+class _Layers(nn.Module):
+    """Attention and a feed-forward network, with the norms and factors of NormFormer."""
+
+    def __init__(self, width: int, heads: int, expansion: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.before_attention = nn.LayerNorm(width)
+        self.projections = nn.Linear(width, 3 * width)
+        nn.init.xavier_uniform_(self.projections.weight)
+        nn.init.zeros_(self.projections.bias)
+        self.mixing = nn.Linear(width, width)
+        nn.init.zeros_(self.mixing.bias)
+        self.head_scale = nn.Parameter(torch.ones(heads))
+        self.after_attention = nn.LayerNorm(width)
+        self.before_feed = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, expansion * width)
+        self.inside_feed = nn.LayerNorm(expansion * width)
+        self.contract = nn.Linear(expansion * width, width)
+        self.residual_scale = nn.Parameter(torch.ones(width))
+
+    def _heads_first(self, x: Tensor) -> Tensor:
+        """From (jets, particles, width) to (heads, jets, particles, width / heads)."""
+        return x.unflatten(-1, (self.heads, -1)).permute(2, 0, 1, 3)
+
+    def _mixed(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+        probability = self.dropout if self.training else 0.0
+        found = attention(query, key, value, bias, probability)
+        # A copy and not a view: an exported graph has other strides than the kernel of eager torch.
+        found = found.permute(1, 2, 0, 3).clone(memory_format=torch.contiguous_format)
+        mixed = self.mixing(found.flatten(2))
+        mixed = (mixed.unflatten(-1, (self.heads, -1)) * self.head_scale.unsqueeze(1)).flatten(2)
+        return dropped(self.after_attention(mixed), probability)
+
+    def _feed(self, x: Tensor) -> Tensor:
+        probability = self.dropout if self.training else 0.0
+        inside = dropped(functional.gelu(self.expand(self.before_feed(x))), probability)
+        found = dropped(self.contract(self.inside_feed(inside)), probability)
+        return torch.addcmul(found, self.residual_scale, x)
+
+
+class _ParticleBlock(_Layers):
+    """Particle attention block."""
+
+    def forward(self, tokens: Tensor, bias: Tensor) -> Tensor:
+        """Let the particles look at each other.
+
+        `tokens` has shape (jets, particles, width), `bias` (heads, jets, particles, particles).
+        """
+        projected = self.projections(self.before_attention(tokens))
+        query, key, value = map(self._heads_first, projected.chunk(3, dim=-1))
+        return self._feed(self._mixed(query, key, value, bias) + tokens)
+
+
+class _ClassBlock(_Layers):
+    """Class attention block."""
+
+    def forward(self, token: Tensor, tokens: Tensor, bias: Tensor) -> Tensor:
+        """Let the class token (jets, 1, width) look at itself and at the particles.
+
+        `bias` has shape (1, jets, 1, 1 + particles).
+        """
+        width = token.shape[-1]
+        seen = self.before_attention(torch.cat((token, tokens), dim=1))
+        weight, offset = self.projections.weight, self.projections.bias
+        query = functional.linear(token, weight[:width], offset[:width])
+        projected = functional.linear(seen, weight[width:], offset[width:])
+        key, value = map(self._heads_first, projected.chunk(2, dim=-1))
+        return self._feed(self._mixed(self._heads_first(query), key, value, bias) + token)
+
+
+def attention(
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor, dropout: float = 0.0
+) -> Tensor:
+    """Scaled dot-product attention with an additive bias and dropout on its weights.
+
+    All of shape (heads, jets, items, channels), `bias` (heads, jets, items, items).
+    """
+    if dropout == 0.0 or not _slow_generator(query):
+        return functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=bias, dropout_p=dropout
+        )
+    # torch leaves its fused kernel for dropout anyway, and then most time goes into Bernoulli
+    # numbers and copies.
+    heads, jets, items, channels = query.shape
+    query, key, value = (x.reshape(heads * jets, -1, channels) for x in (query, key, value))
+    logits = torch.baddbmm(
+        bias.reshape(heads * jets, items, -1),
+        query,
+        key.transpose(1, 2),
+        alpha=1 / math.sqrt(channels),
+    )
+    weights = torch.softmax(logits, dim=-1) * _kept(logits, dropout)
+    return torch.bmm(weights, value).view(heads, jets, items, channels)
+
+
+def dropped(x: Tensor, probability: float) -> Tensor:
+    """Dropout: zero with the given probability, else larger by as much as keeps the mean."""
+    if probability == 0.0 or not _slow_generator(x):
+        return functional.dropout(x, probability)
+    return x * _kept(x, probability)
+
+
+def _slow_generator(x: Tensor) -> bool:
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def _kept(x: Tensor, probability: float) -> Tensor:
+    """Draw the factors of dropout from 16 random bits per number: faster than Bernoulli."""
+    bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64)
+    bits.random_(-(2**63), None)
+    numbers = bits.view(torch.int16)[: x.numel()].view(x.shape)
+    kept = numbers >= round(probability * 2**16) - 2**15
+    return kept.to(x.dtype).div_(1 - probability)

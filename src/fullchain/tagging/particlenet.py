@@ -1,0 +1,261 @@
+"""ParticleNet: convolutions on the graph of nearest particles (1902.08570)."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from fullchain.tagging.cloud import ParticleCloud
+from fullchain.tagging.edge_network import (
+    Moments,
+    Normalisation,
+    edge_mean,
+    edge_mean_by_layers,
+    edge_mean_fixed,
+)
+
+MOMENTUM = 0.1
+"""What a batch contributes to the running moments of the normalisations; torch's own value."""
+
+
+class ParticleNet(nn.Module):
+    """Score of the particles of a jet, seen as a graph of nearest neighbours, arXiv:1902.08570.
+
+    The inputs are batch-normalised. EdgeConv blocks follow, the first with the neighbours in eta
+    and phi, the others with those in the features that the block before gives; then the mean over
+    the particles and dense layers. The defaults are the published sizes of ParticleNet; those of
+    ParticleNet-Lite are in `particlenet_settings.LITE`.
+
+    All layers see the particles one below the other, without the padding: their normalisations
+    cannot see it, and take no time on it. A jet with fewer than k + 1 particles has neighbours too
+    few. In their place stands a particle whose features are zero at the entrance of the block (not
+    at that of the network), so that a particle has k edges always; padding has that part in the
+    implementation that the official weights were trained with, which are understood here.
+
+    Parameters
+    ----------
+    features
+        Number of features of a particle.
+    classes
+        Number of classes.
+    neighbours
+        Nearest neighbours of a particle, k.
+    blocks
+        Sizes of the layers on the edges, for each block.
+    fc
+        Sizes of the layers on the mean over the particles.
+    dropout
+        Dropout in these.
+    fusion
+        Join the outputs of all blocks in a layer on the particles, before the mean. The paper does
+        not; some official weights do.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        classes: int,
+        *,
+        neighbours: int = 16,
+        blocks: Sequence[Sequence[int]] = ((64, 64, 64), (128, 128, 128), (256, 256, 256)),
+        fc: Sequence[int] = (256,),
+        dropout: float = 0.1,
+        fusion: bool = False,
+    ) -> None:
+        super().__init__()
+        self.neighbours = neighbours
+        self.normalise = nn.BatchNorm1d(features)
+        widths = [features, *(sizes[-1] for sizes in blocks)]
+        self.blocks = nn.ModuleList(
+            EdgeConv(inputs, sizes) for inputs, sizes in zip(widths, blocks, strict=False)
+        )
+        self.fusion = _Fusion(widths[1:]) if fusion else None
+        sizes = [self.fusion.size if self.fusion else widths[-1], *fc]
+        self.fc = nn.ModuleList(
+            nn.Linear(inputs, outputs) for inputs, outputs in zip(sizes, fc, strict=False)
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(fc[-1], classes)
+
+    def forward(self, cloud: ParticleCloud) -> Tensor:
+        """Give one logit per class, shape (jets, classes)."""
+        packing = _Packing(cloud.mask)
+        rows = self.normalise(packing.packed(cloud.features))
+        distance = plane_distance(cloud.angles)
+        outputs: list[Tensor] = []
+        for block in self.blocks:
+            if outputs:
+                distance = feature_distance(packing.padded(rows.detach()))
+            rows = block(rows, packing.nearest(distance, self.neighbours))
+            outputs.append(rows)
+        if self.fusion is not None:
+            rows = self.fusion(outputs)
+        latent = packing.padded(rows).sum(dim=1) / packing.counts
+        for linear in self.fc:
+            latent = self.dropout(linear(latent).relu())
+        return self.output(latent)
+
+
+class EdgeConv(nn.Module):
+    """Mean over the neighbours j of a network of (x_i, x_j - x_i), plus a shortcut of x_i.
+
+    Batch normalisation in training uses the k edges of each particle, and no padding.
+
+    Parameters
+    ----------
+    features
+        Number of features of a particle.
+    sizes
+        Sizes of the layers on the edges. Linear without bias, batch normalisation, ReLU each.
+    """
+
+    def __init__(self, features: int, sizes: Sequence[int]) -> None:
+        super().__init__()
+        inputs = [2 * features, *sizes]
+        self.linears = nn.ModuleList(
+            nn.Linear(before, after, bias=False)
+            for before, after in zip(inputs, sizes, strict=False)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm1d(size) for size in sizes)
+        self.shortcut: nn.Module | None = None
+        self.shortcut_norm: nn.Module | None = None
+        if features != sizes[-1]:
+            self.shortcut = nn.Linear(features, sizes[-1], bias=False)
+            self.shortcut_norm = nn.BatchNorm1d(sizes[-1])
+
+    def forward(self, rows: Tensor, neighbours: Tensor) -> Tensor:
+        """Give new features of the particles, shape (particles, sizes[-1]).
+
+        `rows` has shape (particles, features); `neighbours` (particles, k) has the rows of the
+        neighbours, the number of particles standing for one whose features are zero.
+        """
+        first, *weights = (linear.weight for linear in cast("list[nn.Linear]", self.linears))
+        # W (x_i, x_j - x_i) = (W_1 - W_2) x_i + W_2 x_j: k times fewer products.
+        of_centre, of_difference = first.chunk(2, dim=1)
+        centre = rows @ (of_centre - of_difference).T
+        neighbour = _with_zero(rows @ of_difference.T)
+        through = self._normalised if self.training else self._fixed
+        edges = through(centre, neighbour, neighbours, weights)
+        around = rows
+        if self.shortcut is not None and self.shortcut_norm is not None:
+            around = self.shortcut_norm(self.shortcut(rows))
+        return torch.relu(around + edges)
+
+    def _normalised(
+        self, centre: Tensor, neighbour: Tensor, index: Tensor, weights: list[Tensor]
+    ) -> Tensor:
+        """Edges with their own moments, which the running ones follow."""
+        modules = cast("list[nn.BatchNorm1d]", self.norms)
+        norms = [Normalisation(norm.weight, norm.bias, norm.eps) for norm in modules]
+        function = edge_mean if centre.device.type == "cpu" else edge_mean_by_layers
+        edges, moments = function(centre, neighbour, index, weights, norms)
+        unbiased = index.numel() / max(1, index.numel() - 1)
+        with torch.no_grad():
+            for norm, (mean, variance) in zip(modules, moments, strict=True):
+                running = _running(norm)
+                running.mean.lerp_(mean, MOMENTUM)
+                running.variance.lerp_(variance * unbiased, MOMENTUM)
+        return edges
+
+    def _fixed(
+        self, centre: Tensor, neighbour: Tensor, index: Tensor, weights: list[Tensor]
+    ) -> Tensor:
+        """Edges with the moments from training, as part of the linear layers."""
+        scales, shifts = [], []
+        for norm in cast("list[nn.BatchNorm1d]", self.norms):
+            mean, variance = _running(norm)
+            scales.append(norm.weight * torch.rsqrt(variance + norm.eps))
+            shifts.append(norm.bias - mean * scales[-1])
+        return edge_mean_fixed(
+            torch.addcmul(shifts[0], centre, scales[0]),
+            neighbour * scales[0],
+            index,
+            [weight * scale[:, None] for weight, scale in zip(weights, scales[1:], strict=True)],
+            shifts[1:],
+        )
+
+
+def _running(norm: nn.BatchNorm1d) -> Moments:
+    assert norm.running_mean is not None and norm.running_var is not None
+    return Moments(norm.running_mean, norm.running_var)
+
+
+class _Fusion(nn.Module):
+    """One layer on the outputs of all blocks; its size is the inputs' in full multiples of 128."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.size = min(max(sum(widths) // 128 * 128, 128), 1024)
+        self.linear = nn.Linear(sum(widths), self.size, bias=False)
+        self.norm = nn.BatchNorm1d(self.size)
+
+    def forward(self, outputs: list[Tensor]) -> Tensor:
+        return torch.relu(self.norm(self.linear(torch.cat(outputs, dim=1))))
+
+
+class _Packing:
+    """Particles one below the other without padding, and back.
+
+    An exported graph keeps the padding, because its sizes must not depend on what the mask says.
+    """
+
+    def __init__(self, mask: Tensor) -> None:
+        self.mask = mask
+        flat = mask.reshape(-1)
+        kept = torch.ones_like(flat) if torch.compiler.is_exporting() else flat
+        ordinal = kept.long().cumsum(0)
+        self.slots = ordinal - 1 if torch.compiler.is_exporting() else flat.nonzero().squeeze(1)
+        """Where each row is among all entries."""
+        self.total = kept.long().sum().view(1)
+        """Number of rows, (1,); as the index of a row, the one below the last."""
+        self.rows = torch.where(flat, ordinal - 1, self.total)
+        """Row of each entry, for padding the one below the last."""
+        self.counts = mask.sum(dim=1, keepdim=True).clamp(min=1)
+
+    def packed(self, values: Tensor) -> Tensor:
+        """From (jets, entries, n) to (particles, n)."""
+        return values.flatten(0, 1).index_select(0, self.slots)
+
+    def padded(self, rows: Tensor) -> Tensor:
+        """From (particles, n) to (jets, entries, n), with zeros as padding."""
+        return _with_zero(rows).index_select(0, self.rows).view(*self.mask.shape, rows.shape[1])
+
+    def nearest(self, distance: Tensor, k: int) -> Tensor:
+        """Rows of the k nearest other particles of each particle, shape (particles, k).
+
+        `distance` (jets, entries, entries) is anything that grows with the distance of two
+        particles for a fixed first one. Where a jet has no more particles, the row is the number
+        of particles.
+        """
+        entries = self.mask.shape[1]
+        itself = torch.eye(entries, dtype=torch.bool, device=distance.device)
+        far = distance.masked_fill(itself | ~self.mask.unsqueeze(1), torch.inf)
+        far = nn.functional.pad(far, (0, max(0, k - entries)), value=torch.inf)
+        found = self.packed(far).topk(k, dim=1, largest=False, sorted=False)
+        first = self.slots.div(entries, rounding_mode="floor") * entries
+        rows = self.rows[first.unsqueeze(1) + found.indices.clamp(max=entries - 1)]
+        return torch.where(torch.isinf(found.values), self.total, rows)
+
+
+def plane_distance(angles: Tensor) -> Tensor:
+    """Squared distances in eta and phi: from (jets, particles, 2) to (jets, particles, particles).
+
+    From differences, as products would round away the distances inside a core of a jet.
+    """
+    eta, phi = angles.unbind(-1)
+    return (eta.unsqueeze(2) - eta.unsqueeze(1)) ** 2 + (phi.unsqueeze(2) - phi.unsqueeze(1)) ** 2
+
+
+def feature_distance(features: Tensor) -> Tensor:
+    """Squared distances but for |x_i|^2, which is the same for all j: order for a fixed i.
+
+    From (jets, particles, features) to (jets, particles, particles).
+    """
+    square = features.square().sum(dim=2).unsqueeze(1)
+    return torch.baddbmm(square, features, features.transpose(1, 2), alpha=-2)
+
+
+def _with_zero(rows: Tensor) -> Tensor:
+    """The rows and a last one of zeros."""
+    return torch.cat([rows, rows.new_zeros(1, rows.shape[1])])

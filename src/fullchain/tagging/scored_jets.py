@@ -1,0 +1,129 @@
+"""Jets with their scores and classes, as arrays: what performance is measured on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fullchain.errors import InputError
+from fullchain.learning import roc
+from fullchain.tagging import score_files, selection
+from fullchain.tagging.settings import SelectionSettings, TaggerSettings
+
+Columns = dict[str, npt.NDArray[Any]]
+Files = Mapping[str, tuple[Sequence[Path], Path]]
+"""Files of jets, and file of scores, of each sample."""
+
+IDENTITY = ("run", "luminosityBlock", "event")
+
+
+@dataclass(frozen=True)
+class ScoredJets:
+    """Some jets of the classes of a tagger.
+
+    Parameters
+    ----------
+    columns
+        Columns of the jets, each (jets,), among them `weight` and `split`.
+    target
+        Number of the class, (jets,).
+    event
+        Number of the event, from 0, (jets,).
+    probabilities
+        Of the tagger, (jets, classes).
+    single
+        Of the trainings with each seed, (seeds, jets, classes); no seeds where there is one only.
+    """
+
+    columns: Columns
+    target: npt.NDArray[np.intp]
+    event: npt.NDArray[np.intp]
+    probabilities: npt.NDArray[np.float64]
+    single: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> "ScoredJets":
+        """Give the jets for which `keep` is true, with their events numbered anew."""
+        return ScoredJets(
+            {name: column[keep] for name, column in self.columns.items()},
+            self.target[keep],
+            roc.event_numbers(self.event[keep]),
+            self.probabilities[keep],
+            self.single[:, keep],
+        )
+
+    def with_probabilities(self, probabilities: npt.NDArray[np.float64]) -> "ScoredJets":
+        """Give the same jets with other probabilities, and none of single seeds."""
+        nothing = np.empty((0, *probabilities.shape))
+        return ScoredJets(self.columns, self.target, self.event, probabilities, nothing)
+
+
+def read(
+    files: Files,
+    tagger: TaggerSettings,
+    window: SelectionSettings,
+    columns: Sequence[str],
+    *,
+    stand_ins: Mapping[str, str] | None = None,
+    splits: Sequence[str] | None = None,
+) -> ScoredJets:
+    """Read the nominal jets of the classes of a tagger inside a window.
+
+    Parameters
+    ----------
+    files
+        Files of the samples of the tagger and of those that stand in for them.
+    columns
+        Columns of the jets, beside those of the selection.
+    stand_ins
+        Samples to read instead of those of the tagger, by name of the latter.
+    splits
+        Parts of the events to keep of the samples that have no stand-in; None for all. Of a
+        stand-in, all jets are kept: none was trained on.
+
+    Raises
+    ------
+    InputError
+        A file is missing or does not fit, or a jet has no score.
+    """
+    classes = tagger.class_names
+    wanted = [tagger.classes[name] for name in classes]
+    own = score_files.score_columns(classes)
+    single = score_files.seed_columns(classes, tagger.seeds)
+    also = list(dict.fromkeys([*own, *(name for names in single for name in names)]))
+    names = list(dict.fromkeys((*selection.COLUMNS, *IDENTITY, "weight", *columns)))
+    pieces: list[Columns] = []
+    for number, sample in enumerate(tagger.samples):
+        taken = (stand_ins or {}).get(sample, sample)
+        if taken not in files:
+            raise InputError(f"no jets and scores of sample {taken} were given")
+        jets, scores = files[taken]
+        for batch in score_files.stream_scored(jets, scores, names, also):
+            target = selection.class_numbers(batch, sample, wanted)
+            keep = selection.in_window(batch, window) & (target >= 0)
+            if splits is not None and taken == sample:
+                keep &= np.isin(batch["split"], splits)
+            kept = {name: column[keep] for name, column in batch.items()}
+            kept["target"], kept["sample"] = target[keep], np.full(int(keep.sum()), number)
+            pieces.append(kept)
+    if not pieces:
+        raise InputError(f"samples {', '.join(tagger.samples)}: no jets at all")
+    found = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    shape = (len(found["target"]), len(classes))
+    every = [score_files.class_probabilities(found, one, classes) for one in single]
+    result = ScoredJets(
+        found,
+        found.pop("target"),
+        roc.event_numbers(*(found[name] for name in ("sample", *IDENTITY))),
+        score_files.class_probabilities(found, own or [score_files.SCORE], classes),
+        np.stack(every) if every else np.empty((0, *shape)),
+    )
+    bad = int((~np.isfinite(result.probabilities)).any(axis=1).sum())
+    if bad:
+        raise InputError(f"{bad} jets have no score; predict again")
+    return result

@@ -1,0 +1,217 @@
+"""The jets of one training of a tagger: read, divided, weighted, as tensors."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from fullchain.errors import InputError
+from fullchain.learning import split
+from fullchain.learning.rows import Rows, Table
+from fullchain.learning.settings import TrainingSettings
+from fullchain.learning.standardise import Standardisation
+from fullchain.learning.training import Batch
+from fullchain.tagging import members, selection
+from fullchain.tagging.jets_reading import IDENTITY, Jets, stream
+from fullchain.tagging.members import Member
+from fullchain.tagging.reweighting import tagger_weights
+from fullchain.tagging.settings import (
+    LABELS,
+    SelectionSettings,
+    SplitSettings,
+    TaggerSettings,
+)
+from fullchain.tagging.views import Arrays, View
+
+USED = (split.TRAIN, split.VALIDATION)
+
+Batches = dict[str, Table]
+Numbers = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is read for a training: files with the names of their samples, and how."""
+
+    files: Sequence[tuple[Path, str]]
+    tagger: TaggerSettings
+    window: SelectionSettings
+    fractions: SplitSettings
+    seed: int
+    member: Member
+
+
+@dataclass
+class _Kept:
+    """Jets that were kept: their tensors, beside them what weights need, and what there was."""
+
+    rows: dict[str, Rows]
+    scalars: dict[str, list[Arrays]] = field(default_factory=lambda: {part: [] for part in USED})
+    labels: dict[str, Counter[int]] = field(default_factory=dict)
+    folds: list[npt.NDArray[np.intp]] = field(default_factory=list)
+
+
+@contextmanager
+def training_tensors(
+    task: Task, view: View, training: TrainingSettings, folder: Path
+) -> Iterator[tuple[Batches, Numbers]]:
+    """Give tensors and numbers of jets of the training and the validation part, for a block.
+
+    The tensors are those of the view, `target` (number of the class) and `weight`. What exceeds the
+    budget of memory lies in files below `folder` until the block ends. All other arrays are freed:
+    training holds each of its jets once.
+
+    Raises
+    ------
+    InputError
+        A class has no jets, or none in a fold or a part; a column that weights need is not finite.
+    """
+    if training.rows_folder == "temporary":
+        folder = Path(tempfile.gettempdir())
+    with ExitStack() as stack:
+        rows = {
+            part: stack.enter_context(Rows(f"{task.member.name}.{part}", folder, budget))
+            for part, budget in _budgets(training.memory_budget_mb, task.fractions).items()
+        }
+        yield _tensors(task, view, rows)
+
+
+def _budgets(total: float | None, fractions: SplitSettings) -> dict[str, float | None]:
+    """Share a budget of memory among the parts by their number of events."""
+    used = 1.0 - fractions.test
+    validation = fractions.validation / used
+    shares = {split.TRAIN: 1.0 - validation, split.VALIDATION: validation}
+    return {part: None if total is None else share * total for part, share in shares.items()}
+
+
+def _tensors(task: Task, view: View, rows: dict[str, Rows]) -> tuple[Batches, Numbers]:
+    kept = _Kept(rows)
+    for path, sample in task.files:
+        for jets in _inside(path, task, view):
+            _keep(jets, sample, task, view, kept)
+    _check_classes(kept, task)
+    batches: Batches = {}
+    numbers: Numbers = {}
+    for part in USED:
+        pieces = kept.scalars.pop(part)
+        columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+        numbers[part] = _numbers(part, columns["target"], task)
+        own = {
+            "target": torch.from_numpy(columns["target"].astype(np.int64)),
+            "weight": torch.from_numpy(_weights(columns, task.tagger).astype(np.float32)),
+        }
+        batches[part] = rows[part].finish().with_columns(own)
+    return batches, numbers
+
+
+def _weights(columns: Arrays, tagger: TaggerSettings) -> npt.NDArray[np.float64]:
+    try:
+        return tagger_weights(columns, tagger)
+    except ValueError as problem:
+        raise InputError(
+            f"training weights: {problem}; look at the column weight of the jets"
+        ) from None
+
+
+def standardisation(tagger: TaggerSettings, view: View, training: Batch) -> Standardisation:
+    """Give the scale of the features: published, or measured on training jets."""
+    if tagger.standardisation == "published" and view.published is not None:
+        return view.published
+    # Every k-th jet, and not the first ones, so that all samples are in it.
+    every = max(1, len(training["target"]) // 50_000)
+    some = {name: rows[::every] for name, rows in training.items()}
+    values, mask = view.measured(some)
+    weight = some["weight"][:, None].expand(mask.shape)[mask].clamp(min=0)
+    return view.scale(values[mask].numpy(), weight.numpy())
+
+
+def _inside(path: Path, task: Task, view: View) -> Iterator[Jets]:
+    columns = (
+        *IDENTITY,
+        *selection.COLUMNS,
+        "weight",
+        *task.tagger.reweighting.variables,
+        *view.columns,
+    )
+    for batch in stream(
+        path, columns, view.n_constituents, fields=view.fields, variation="nominal"
+    ):
+        yield batch.where(selection.in_window(batch.scalars, task.window))
+
+
+def _keep(jets: Jets, sample: str, task: Task, view: View, kept: _Kept) -> None:
+    """Keep jets of the classes in the parts that this training uses; count all."""
+    tagger = task.tagger
+    classes = [tagger.classes[name] for name in tagger.class_names]
+    kept.labels.setdefault(sample, Counter()).update(jets.scalars["label"].tolist())
+    numbers = selection.class_numbers(jets.scalars, sample, classes)
+    run, block, event = (jets.scalars[name] for name in ("run", "luminosityBlock", "event"))
+    hashes = split.fold(run, block, event, task.seed)
+    found = numbers >= 0
+    kept.folds.append(
+        np.bincount(
+            numbers[found] * tagger.folds + members.fold_of(hashes, tagger.folds)[found],
+            minlength=len(classes) * tagger.folds,
+        )
+    )
+    parts = members.parts(hashes, tagger.folds, task.fractions, task.member.fold)
+    for part in USED:
+        here = found & (parts == part)
+        chosen = jets.where(here)
+        names = ("weight", *tagger.reweighting.variables)
+        for name in names:
+            if not np.isfinite(chosen.scalars[name]).all():
+                raise InputError(
+                    f"sample {sample}: the column {name} of some jets is not finite; make the "
+                    "jets again"
+                )
+        kept.rows[part].append(view.arrays(chosen))
+        own = {name: chosen.scalars[name] for name in names}
+        kept.scalars[part].append({**own, "target": numbers[here]})
+
+
+def _check_classes(kept: _Kept, task: Task) -> None:
+    tagger, window = task.tagger, task.window
+    counts = sum(kept.folds, np.zeros(len(tagger.classes) * tagger.folds, dtype=np.intp))
+    for name, folds in zip(
+        tagger.class_names, counts.reshape(len(tagger.classes), tagger.folds), strict=True
+    ):
+        wanted = tagger.classes[name]
+        there = sum((kept.labels.get(sample, Counter()) for sample in wanted.samples), Counter())
+        if not folds.sum():
+            raise InputError(
+                f"no {name} jets in samples {', '.join(wanted.samples)}: labels "
+                f"{', '.join(wanted.labels)}{', fully contained' if wanted.fully_contained else ''}"
+                f" wanted; with pT {window.pt_min:g}-{window.pt_max:g} GeV and |eta| < "
+                f"{window.abs_eta_max:g} there are: {_census(there)}"
+            )
+        if not folds.all():
+            raise InputError(
+                f"fold {int(np.argmin(folds))} of {tagger.folds} has no {name} jets (there are "
+                f"{int(folds.sum())} in all): make more events, widen the selection, or take "
+                "fewer folds"
+            )
+
+
+def _census(labels: Counter[int]) -> str:
+    names = {number: name for name, number in LABELS.items()}
+    return ", ".join(f"{labels[k]} {names.get(k, k)}" for k in sorted(labels)) or "none"
+
+
+def _numbers(part: str, target: npt.NDArray[Any], task: Task) -> dict[str, int]:
+    names = task.tagger.class_names
+    numbers = dict(zip(names, np.bincount(target, minlength=len(names)).tolist(), strict=True))
+    if 0 in numbers.values():
+        found = " and ".join(f"{number} {name}" for name, number in numbers.items())
+        raise InputError(
+            f"the {part} part of {task.member.name} has {found} jets: make more events, widen "
+            "tagging.selection, or change tagging.split"
+        )
+    return numbers
