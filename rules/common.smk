@@ -95,6 +95,12 @@ def samples(kind=None):
     ]
 
 
+def converted_samples(yes=True):
+    """Ingested samples whose files are no ROOT files: a rule makes ROOT files of them."""
+    chosen = CONFIG.ntuples.samples
+    return [name for name in samples("ingested") if chosen[name].is_converted == yes]
+
+
 def parts(sample):
     """Names of the parts that a sample is made or read in, one job each."""
     try:

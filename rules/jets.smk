@@ -10,7 +10,7 @@ JETS_FIGURES = jets_figure_names(
 def ntuple_files(wildcards):
     """The ROOT files of a part that lie on this machine: a change of one is seen."""
     sample = CONFIG.ntuples.samples[wildcards.sample]
-    if sample.kind == "generated":
+    if sample.kind == "generated" or sample.is_converted:
         return [result(f"ntuples/{wildcards.sample}/{wildcards.part}.root")]
     return local_inputs(sample, wildcards.part)
 

@@ -1,9 +1,10 @@
-# Ntuples: events of Pythia 8 with the parametric detector, or ROOT files made elsewhere.
+# Ntuples: events of Pythia 8 with the parametric detector, or files made elsewhere.
 from fullchain.ntuples.figures import names as ntuples_figure_names
 from fullchain.ntuples.sources import local_inputs
 
 GENERATED = "|".join(samples("generated")) or "(?!)"
-INGESTED = "|".join(samples("ingested")) or "(?!)"
+CONVERTED = "|".join(converted_samples()) or "(?!)"
+INGESTED = "|".join(converted_samples(False)) or "(?!)"
 NTUPLES_FIGURES = ntuples_figure_names(CONFIG.ntuples.samples)
 
 
@@ -134,6 +135,34 @@ rule ntuples_ingest:
     shell:
         "fullchain ntuples ingest --sample {wildcards.sample} --part {wildcards.part}"
         " --manifest {output.manifest} --settings {params.settings:q} > {log} 2>&1"
+
+
+rule ntuples_convert:
+    input:
+        lambda w: local_inputs(CONFIG.ntuples.samples[w.sample], w.part),
+    output:
+        ntuple=result("ntuples/{sample}/{part}.root"),
+        manifest=result("ntuples/{sample}/{part}.json"),
+    log:
+        log_of("ntuples_convert", "{sample}_{part}"),
+    benchmark:
+        bench_of("ntuples_convert", "{sample}_{part}")
+    wildcard_constraints:
+        sample=CONVERTED,
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=60,
+        gpu=0,
+    params:
+        code=code("ntuples.convert"),
+        settings=lambda w: settings(f"ntuples.samples.{w.sample}"),
+    message:
+        "Ntuples: converting the jets of {wildcards.sample}, part {wildcards.part}"
+    shell:
+        "fullchain ntuples convert --sample {wildcards.sample} --part {wildcards.part}"
+        " --ntuple {output.ntuple} --manifest {output.manifest}"
+        " --settings {params.settings:q} > {log} 2>&1"
 
 
 rule ntuples_manifest:

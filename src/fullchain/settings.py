@@ -74,6 +74,8 @@ class Settings(SettingsModel):
             for name in settings.samples:
                 yield f"tagging.taggers.{tagger}", "sample", name, samples
         if self.tagging:
+            for name in self.tagging.split.samples:
+                yield "tagging.split.samples", "sample", name, samples
             for other, stand_ins in self.tagging.evaluation.alternatives.items():
                 for name in (*stand_ins, *stand_ins.values()):
                     yield f"tagging.evaluation.alternatives.{other}", "sample", name, samples

@@ -196,3 +196,12 @@ def test_kinematics_of_momenta():
         (back.pt, back.eta, back.phi, back.mass), (pt, eta, phi, mass), strict=True
     ):
         assert ours == pytest.approx(given_, rel=1e-9)
+
+
+def test_fractions_of_jets_without_any_class_are_unknown():
+    """Three jets: no class at all, one particle of no class, and no particle."""
+    energy, charge = np.array([1.0, 3.0, 1.0, 3.0]), np.array([0, 0, 0, 0])
+    fractions = energy_fractions(energy, np.array([0, 0, 22, 0]), charge, np.array([0, 2, 4, 4]))
+    assert np.isnan(fractions.photons).tolist() == [True, False, False]
+    assert fractions.photons[1:].tolist() == [0.25, 0]
+    assert fractions.neutral_hadrons[1:].tolist() == [0.75, 0]

@@ -2,6 +2,7 @@
 
 import collections
 import http.server
+import pickle
 import re
 import threading
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import awkward as ak
+import h5py
 import numpy as np
 import pytest
 import uproot
@@ -89,6 +91,109 @@ def write_nano() -> Callable[..., Path]:
                 file.mktree("Runs", {"run": np.uint32, "genEventSumw": np.float64})
                 sums = np.array([runs / 4, 3 * runs / 4])
                 file["Runs"].extend({"run": np.ones(2, np.uint32), "genEventSumw": sums})
+        return path
+
+    return write
+
+
+def top_tagging_columns(particles: int = 200) -> list[str]:
+    """Columns of the top-tagging reference set that are floats, in their order."""
+    momenta = [f"{c}_{n}" for n in range(particles) for c in ("E", "PX", "PY", "PZ")]
+    return [*momenta, "truthE", "truthPX", "truthPY", "truthPZ"]
+
+
+def top_tagging_rows(jets: int, particles: int = 200) -> np.ndarray:
+    """Rows (jets, 4 particles + 4) in that order: 3, 4, ... particles of about 600 GeV in all."""
+    rng = np.random.default_rng(11)
+    counts = 3 + np.arange(jets) % (particles - 3)
+    rows = np.zeros((jets, 4 * particles + 4), np.float32)
+    for row, count in zip(rows, counts, strict=True):
+        pt = np.sort(rng.dirichlet(np.ones(count)))[::-1] * 600
+        eta, phi = rng.normal(0.4, 0.2, count), rng.normal(-1.0, 0.2, count)
+        momenta = [pt * np.cosh(eta), pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)]
+        row[: 4 * count] = np.stack(momenta, axis=1).ravel()
+    return rows
+
+
+@pytest.fixture
+def write_top_tagging() -> Callable[..., Path]:
+    """Write a file as pandas writes the top-tagging reference set: to_hdf(format="table").
+
+    Groups, fields, attributes and their pickles are those of `Table.set_attrs`, `IndexCol.set_attr`
+    and `DataCol.set_attr` in pandas/io/pytables.py (3.1.1), as PyTables stores them.
+    """
+
+    def write(
+        path: Path,
+        rows: np.ndarray | int = 5,
+        labels: np.ndarray | None = None,
+        *,
+        columns: list[str] | None = None,
+        integers: tuple[str, ...] = ("ttv", "is_signal_new"),
+        key: str = "table",
+        protocol: int = 0,
+    ) -> Path:
+        rows = top_tagging_rows(rows) if isinstance(rows, int) else rows
+        labels = np.arange(len(rows)) % 2 if labels is None else labels
+        columns = columns or top_tagging_columns((rows.shape[1] - 4) // 4)
+        blocks = {"values_block_0": columns, "values_block_1": list(integers)}
+        fields = [
+            ("index", "<i8"), ("values_block_0", rows.dtype, (len(columns),)),
+            ("values_block_1", "<i8", (len(integers),)),
+        ]  # fmt: skip
+        content = np.zeros(len(rows), fields)
+        content["index"] = np.arange(len(rows))[::-1]
+        content["values_block_0"] = rows
+        content["values_block_1"][:, -1] = labels
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(path, "w") as file:
+            group = file.create_group(key)
+            plain = {
+                "pandas_type": "frame_table",
+                "pandas_version": "0.15.2",
+                "table_type": "appendable_frame",
+                "nan_rep": "nan",
+                "encoding": "UTF-8",
+            }
+            group.attrs.update({name: np.bytes_(text) for name, text in plain.items()})
+            objects = {
+                "index_cols": [(0, "index")],
+                "values_cols": list(blocks),
+                "non_index_axes": [(1, [*columns, *integers])],
+                "data_columns": [],
+            }
+            for name, value in objects.items():
+                group.attrs[name] = np.bytes_(pickle.dumps(value, 0))
+            table = group.create_dataset(
+                "table", data=content, chunks=(max(1, min(64, len(rows))),), maxshape=(None,),
+                compression="gzip", shuffle=True,
+            )  # fmt: skip
+            table.attrs["CLASS"] = np.bytes_("TABLE")
+            table.attrs["index_kind"] = np.bytes_("integer")
+            for name, names in blocks.items():
+                # as bytes with a length where they may hold zeros
+                stored = np.void if protocol else np.bytes_
+                table.attrs[f"{name}_kind"] = stored(pickle.dumps(names, protocol))
+                table.attrs[f"{name}_dtype"] = np.bytes_(content[name].dtype.name)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_quark_gluon() -> Callable[..., Path]:
+    """Write a file like those of EnergyFlow; 14 species, one after the other, then padding."""
+
+    def write(path: Path, jets: int = 5, **changes: np.ndarray) -> Path:
+        rng = np.random.default_rng(13)
+        species = [22, 211, -211, 321, -321, 130, 2112, -2112, 2212, -2212, 11, -11, 13, -13]
+        x = np.zeros((jets, 20, 4))
+        x[:, :14, 0] = rng.uniform(5, 70, (jets, 14))
+        x[:, :14, 1] = rng.normal(-0.5, 0.1, (jets, 14))
+        x[:, :14, 2] = rng.normal(3.0, 0.1, (jets, 14))
+        x[:, :14, 3] = species
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **{"X": x, "y": (np.arange(jets) % 2).astype(float), **changes})
         return path
 
     return write

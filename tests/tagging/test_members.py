@@ -11,6 +11,7 @@ import onnxruntime
 import pyarrow.parquet
 import pytest
 import torch
+from pydantic import ValidationError
 
 from fullchain.errors import InputError
 from fullchain.learning.split import TEST, TRAIN, VALIDATION, fold
@@ -28,7 +29,7 @@ from fullchain.tagging import (
 from fullchain.tagging.jets_reading import read
 from fullchain.tagging.members import Member, member_of
 from fullchain.tagging.model_file import load
-from fullchain.tagging.settings import SplitSettings, TaggerSettings
+from fullchain.tagging.settings import SplitSettings, TaggerSettings, TaggingSettings
 from fullchain.tagging.tagger import probabilities
 from fullchain.tagging.views import view_of
 
@@ -41,22 +42,35 @@ HASHES = np.random.default_rng(0).uniform(size=20_000)
 @pytest.mark.parametrize("folds", [2, 3, 5])
 def test_each_event_is_left_out_once_and_never_trains_there(folds: int) -> None:
     fractions = SplitSettings(validation=0.2, test=0.3)
-    parts = np.stack([members.parts(HASHES, folds, fractions, k) for k in range(folds)])
+    parts = np.stack([members.parts(HASHES, folds, fractions, "qcd", k) for k in range(folds)])
     assert ((parts == TEST).sum(axis=0) == 1).all()
     assert (parts[members.fold_of(HASHES, folds), np.arange(len(HASHES))] == TEST).all()
     # Of what is not left out, a fifth validates; an event always does, or never.
     assert (parts == VALIDATION).mean() == pytest.approx(0.2 * (folds - 1) / folds, abs=0.01)
     assert set(parts[0]) == {TRAIN, VALIDATION, TEST}
-    recorded = members.recorded_parts(HASHES, folds, fractions)
+    recorded = members.recorded_parts(HASHES, folds, fractions, "qcd")
     assert set(recorded) == {VALIDATION, TEST}
     assert ((recorded == VALIDATION) == (parts == VALIDATION).any(axis=0)).all()
 
 
 def test_one_fold_is_the_split_by_parts() -> None:
     fractions = SplitSettings(validation=0.15, test=0.35)
-    parts = members.parts(HASHES, 1, fractions)
+    parts = members.parts(HASHES, 1, fractions, "qcd")
     assert ((parts == TEST) == (HASHES >= 0.65)).all()
-    assert (parts == members.recorded_parts(HASHES, 1, fractions)).all()
+    assert (parts == members.recorded_parts(HASHES, 1, fractions, "qcd")).all()
+
+
+def test_a_sample_may_belong_to_one_part() -> None:
+    fractions = SplitSettings(validation=0.15, test=0.35, samples={"toptag_val": "validation"})
+    assert set(members.parts(HASHES, 1, fractions, "toptag_val")) == {VALIDATION}
+    assert set(members.recorded_parts(HASHES, 1, fractions, "toptag_val")) == {VALIDATION}
+    assert set(members.parts(HASHES, 1, fractions, "qcd")) == {TRAIN, VALIDATION, TEST}
+
+
+def test_folds_of_a_divided_sample_are_refused() -> None:
+    tagger = {"pfn": {"folds": 2}}
+    with pytest.raises(ValidationError, match=r"taggers\.pfn\.folds: split\.samples puts tt"):
+        TaggingSettings.model_validate({"split": {"samples": {"tt": "train"}}, "taggers": tagger})
 
 
 @pytest.mark.parametrize("name", ["fold2_seed0", "fold00_seed0", "seed0", "fold0_seed0x"])

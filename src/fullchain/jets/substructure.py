@@ -100,7 +100,8 @@ def energy_fractions(
     """Sum the energies [GeV] of the constituents by class.
 
     The codes 1 and 2 are hadronic and electromagnetic deposits in the forward calorimeter; whatever
-    is neither lepton nor photon is a hadron, charged or neutral.
+    is neither lepton nor photon is a hadron, charged or neutral. Where no constituent of a jet has
+    a class (code 0), its fractions are NaN.
     """
     code = np.abs(pdg_id)
     electron, muon, photon = code == 11, code == 13, (code == 22) | (code == 2)
@@ -110,4 +111,5 @@ def energy_fractions(
         np.divide(sums(energy * chosen, offsets), total, out=np.zeros_like(total), where=total > 0)
         for chosen in (hadron & (charge != 0), hadron & (charge == 0), photon, electron, muon)
     ]
-    return EnergyFractions(*shares)
+    unknown = (sums((code != 0).astype(np.float64), offsets) == 0) & (np.diff(offsets) > 0)
+    return EnergyFractions(*(np.where(unknown, np.nan, share) for share in shares))

@@ -156,8 +156,11 @@ def _check_magic(path: str, header: bytes) -> None:
     if not header:
         raise InputError(f"{path}: the file is empty.")
     if not header.startswith(ROOT_MAGIC) or len(header) < HEADER_BYTES:
+        converted = header.startswith((b"\x89HDF", b"PK"))
+        hint = " Of published jets in HDF5 or npz, set the layout." if converted else ""
         raise InputError(
             f"{path}: not a ROOT file; it starts with {header[:8]!r} instead of {ROOT_MAGIC!r}."
+            f"{hint}"
         )
 
 

@@ -45,7 +45,7 @@ def part_names(sample: Any) -> list[str]:
     ----------
     sample
         Settings of the sample. A part is what one job generates (`events_per_job`) or reads
-        (`files_per_job`).
+        (`files_per_job`, or a share of one file: `jobs_per_file`).
 
     Raises
     ------
@@ -71,6 +71,11 @@ def part_sources(sample: Any, part: str) -> list[Source]:
         ) from None
 
 
+def part_share(sample: Any, part: str) -> tuple[int, int]:
+    """Which share of its file a part is, from 0, and of how many: (0, 1) for whole files."""
+    return int(part) % sample.jobs_per_file, sample.jobs_per_file
+
+
 def local_inputs(sample: Any, part: str) -> list[str]:
     """Local files of one part that exist: what the workflow watches for changes.
 
@@ -86,7 +91,9 @@ def local_inputs(sample: Any, part: str) -> list[str]:
 
 def _groups(sample: Any) -> list[list[Source]]:
     entries = tuple(entry if isinstance(entry, str) else tuple(entry) for entry in sample.files)
-    return _expanded_groups(entries, sample.files_per_job)
+    jobs = sample.jobs_per_file
+    groups = _expanded_groups(entries, sample.files_per_job if jobs == 1 else 1)
+    return [group for group in groups for _ in range(jobs)]
 
 
 @lru_cache(maxsize=256)

@@ -63,21 +63,30 @@ def fold_of(hashes: Hashes, folds: int) -> npt.NDArray[np.intp]:
 
 
 def parts(
-    hashes: Hashes, folds: int, fractions: SplitSettings, fold: int = 0
+    hashes: Hashes, folds: int, fractions: SplitSettings, sample: str, fold: int = 0
 ) -> npt.NDArray[np.str_]:
-    """Name the part of each event in the training that leaves out `fold`, shape (events,)."""
+    """Name the part of each event of a sample in the training that leaves out `fold`.
+
+    The shape of `hashes` and of the answer is (events,).
+    """
+    if sample in fractions.samples:
+        return np.full(len(hashes), fractions.samples[sample])
     if folds == 1:
         return split.parts(hashes, fractions.validation, fractions.test)
     left_out = fold_of(hashes, folds) == fold
     return np.where(left_out, LEFT_OUT, _within(hashes, folds, fractions, split.TRAIN))
 
 
-def recorded_parts(hashes: Hashes, folds: int, fractions: SplitSettings) -> npt.NDArray[np.str_]:
-    """Name the part of each event in the file of scores, shape (events,).
+def recorded_parts(
+    hashes: Hashes, folds: int, fractions: SplitSettings, sample: str
+) -> npt.NDArray[np.str_]:
+    """Name the part of each event of a sample in the file of scores, shape (events,).
 
     With folds there is no training part, for each score is of a training that did not see its
     event; a validation part is kept to set cuts and temperatures on.
     """
+    if sample in fractions.samples:
+        return np.full(len(hashes), fractions.samples[sample])
     if folds == 1:
         return split.parts(hashes, fractions.validation, fractions.test)
     return _within(hashes, folds, fractions, split.TEST)

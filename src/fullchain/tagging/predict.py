@@ -55,7 +55,7 @@ def main(
             ):
                 columns = {name: batch.scalars[name] for name in IDENTITY}
                 columns["fold"] = hashes = _hashes(batch, settings.seed)
-                columns["split"] = members.recorded_parts(hashes, chosen.folds, fractions)
+                columns["split"] = members.recorded_parts(hashes, chosen.folds, fractions, sample)
                 folds = members.fold_of(hashes, chosen.folds) if by_fold else None
                 found = seed_probabilities(trained, view.arrays(batch), folds, place)
                 writer.write(columns | named_columns(found, chosen.class_names))

@@ -45,8 +45,17 @@ class SelectionSettings(SettingsModel):
         return self
 
 
+Part = Literal["train", "validation", "test"]
+
+
 class SplitSettings(SettingsModel):
     """Parts of the events, divided by a hash of their identity; the rest trains."""
+
+    samples: dict[str, Part] = Field(
+        default_factory=dict,
+        description="samples whose events all belong to one part, for data sets that come divided; "
+        "not for taggers with folds",
+    )
 
     validation: float = Field(
         0.15, gt=0, lt=1, description="part of the events that decides when training stops"
@@ -299,6 +308,17 @@ class TaggingSettings(SettingsModel):
         },
         description="taggers by name; several may share an architecture",
     )
+
+    @model_validator(mode="after")
+    def _divided_samples_have_no_folds(self) -> "TaggingSettings":
+        for name, tagger in self.taggers.items():
+            divided = set(tagger.samples) & set(self.split.samples)
+            if divided and tagger.folds > 1:
+                raise ValueError(
+                    f"taggers.{name}.folds: split.samples puts {', '.join(sorted(divided))} into "
+                    "one part; folds would mix the parts, so take folds: 1"
+                )
+        return self
 
     @model_validator(mode="after")
     def _pairs_exist(self) -> "TaggingSettings":

@@ -161,7 +161,7 @@ def _keep(jets: Jets, sample: str, task: Task, view: View, kept: _Kept) -> None:
             minlength=len(classes) * tagger.folds,
         )
     )
-    parts = members.parts(hashes, tagger.folds, task.fractions, task.member.fold)
+    parts = members.parts(hashes, tagger.folds, task.fractions, sample, task.member.fold)
     for part in USED:
         here = found & (parts == part)
         chosen = jets.where(here)

@@ -32,15 +32,21 @@ LABELS = {
     "label_Hgg": 6,
     "label_H4q": 6,
     "label_Hqql": -1,
+    "label_gluon": 0,
+    "label_light": 1,
 }
 """Class branches of JetClass in the project's numbering; the flavour of QCD jets is not stored.
 
 Our labels are of decays to hadrons: jets with the lepton of a top quark or Higgs boson have none.
+The last two are ours: quark and gluon jets that were converted, see `fullchain.ntuples.convert`.
 """
 
 
 class JetClass:
-    """Reader of the JetClass ROOT layout. An event is a jet and has no identity but its place."""
+    """Reader of the JetClass ROOT layout, which converted files have too.
+
+    An event is a jet and has no identity but its place.
+    """
 
     signature = detect.JETCLASS
     covers_whole_event = False
@@ -69,8 +75,16 @@ class JetClass:
         """Per event a record (run, luminosityBlock, event).
 
         The file's name gives luminosityBlock and the entry number gives event, so that they are the
-        same however the file is cut into chunks.
+        same however the file is cut into chunks. A converted file tells those of its origin.
         """
+        if "source_row" in events.fields:
+            return ak.zip(
+                {
+                    "run": np.ones(len(events), np.uint32),
+                    "luminosityBlock": ak.to_numpy(events["source_file"]).astype(np.uint32),
+                    "event": ak.to_numpy(events["source_row"]).astype(np.uint64),
+                }
+            )
         metadata = getattr(events, "metadata", None) or {}
         name = str(metadata.get("filename", "")).rsplit("/", 1)[-1]
         first = int(metadata.get("entrystart", 0))
