@@ -22,6 +22,11 @@ def training_of(tagger):
     return TAGGERS[tagger].training or CONFIG.tagging.training
 
 
+def training_gpu(wildcards):
+    """Whether a training may use a GPU."""
+    return int(training_of(wildcards.tagger).device != "cpu")
+
+
 def tagger_samples(tagger):
     """Names of the samples that a tagger is trained on."""
     return TAGGERS[tagger].samples
@@ -115,7 +120,7 @@ rule tagging_train:
     resources:
         mem_mb=training_memory,
         runtime=720,
-        gpu=lambda w: int(training_of(w.tagger).device != "cpu"),
+        gpu=training_gpu,
     params:
         samples=lambda w: names_of(tagger_samples(w.tagger)),
         code=code("tagging.train"),

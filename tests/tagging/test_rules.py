@@ -12,9 +12,12 @@ from fullchain.tagging.settings import TaggerSettings
 
 
 def definitions(text: str, settings: Settings) -> dict[str, Any]:
-    """The request for a GPU and the function for the memory, which are plain Python."""
+    """The requests for GPUs and the function for the memory, which are plain Python."""
     found: dict[str, Any] = {"CONFIG": settings}
-    for pattern in (r"^TAGGING_GPU = .*\n", r"^def training_memory\(.*\n(?:    .*\n)+"):
+    found["TAGGERS"] = settings.tagging.taggers if settings.tagging else {}
+    functions = ("training_memory", "training_of", "training_gpu")
+    bodies = [rf"^def {name}\(.*\n(?:    .*\n)+" for name in functions]
+    for pattern in (r"^TAGGING_GPU = .*\n", *bodies):
         (source,) = re.findall(pattern, text, re.MULTILINE)
         exec(source, found)
     return found
@@ -34,7 +37,21 @@ def test_paths_are_quoted(text: str) -> None:
 def test_a_gpu_is_asked_for_where_one_may_be_used(text: str, device: str, gpus: int) -> None:
     settings = validate({"tagging": {"training": {"device": device}}})
     assert definitions(text, settings)["TAGGING_GPU"] == gpus
-    assert text.count("gpu=TAGGING_GPU") == 2
+    own = {"pfn": {"training": {"device": device}}}
+    settings = validate({"tagging": {"training": {"device": "cpu"}, "taggers": own}})
+    found = definitions(text, settings)
+    assert found["TAGGING_GPU"] == 0
+    assert found["training_gpu"](SimpleNamespace(tagger="pfn")) == gpus
+    assert found["training_gpu"](SimpleNamespace(tagger="bdt")) == 0
+    assert text.count("gpu=TAGGING_GPU") == 1
+    assert text.count("gpu=training_gpu") == 1
+
+
+def test_a_tagger_with_its_own_training_does_not_depend_on_the_common_one(text: str) -> None:
+    common = {"epochs": 5}
+    overlay = {"training": common, "taggers": {"pfn": {"training": {"epochs": 3}}}}
+    assert "tagging.training" in given(text, {"training": common}, "training_settings")
+    assert "tagging.training" not in given(text, overlay, "training_settings")
 
 
 def test_memory_of_training_follows_the_jets(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from fullchain.tagging.cloud import ParticleCloud
@@ -62,5 +63,16 @@ class ParticleFlowNetwork(nn.Module):
 
     def forward(self, cloud: ParticleCloud) -> Tensor:
         """Give the logits of the classes, shape (jets, classes)."""
-        latent = self.phi(cloud.features) * cloud.mask.unsqueeze(-1)
-        return self.output(self.f(latent.sum(dim=1) / self.typical))
+        if torch.compiler.is_compiling() or torch.compiler.is_exporting():
+            # How many particles there are may not decide the shapes of a graph.
+            latent = (self.phi(cloud.features) * cloud.mask.unsqueeze(-1)).sum(dim=1)
+        else:
+            latent = self._sum_over_particles(cloud)
+        return self.output(self.f(latent / self.typical))
+
+    def _sum_over_particles(self, cloud: ParticleCloud) -> Tensor:
+        """Sum Phi over the particles of each jet; no time goes into padding."""
+        jets, particles = cloud.mask.shape
+        real = cloud.mask.flatten().nonzero()[:, 0]
+        rows = self.phi(cloud.features.flatten(0, 1).index_select(0, real))
+        return rows.new_zeros(jets, rows.shape[1]).index_add(0, real // particles, rows)

@@ -1,0 +1,117 @@
+"""Our part of the comparison: the steps from the ROOT file to the scores."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from cost import Cost, measured
+
+SAMPLE = "jets"
+ARCHITECTURES = {
+    "pfn": {"kind": "pfn"},
+    "particlenet_lite": {
+        "kind": "particlenet",
+        "neighbours": 7,
+        "blocks": [[32, 32, 32], [64, 64, 64]],
+        "fc": [128],
+    },
+    "part_tiny": {
+        "kind": "part",
+        "embedding": [32, 64, 32],
+        "pairs": [8, 8],
+        "heads": 4,
+        "blocks": 2,
+        "class_blocks": 1,
+    },
+}
+EVERYTHING = {"pt_min": 1.0, "pt_max": 1e5, "abs_eta_max": 5.0}
+"""No cut: the jets of the file are those to compare on."""
+
+
+def settings(model: str, root: Path, how: dict[str, Any], epochs: int) -> dict[str, Any]:
+    """What the steps need to know, and that weaver is given likewise.
+
+    No rotation of the training jets, no weights, the published scale of the inputs, the same
+    optimiser and rate.
+    """
+    tagger = {
+        "architecture": ARCHITECTURES[model],
+        "classes": {
+            "top": {"samples": [SAMPLE], "labels": ["top"]},
+            "qcd": {"samples": [SAMPLE], "labels": ["gluon"]},
+        },
+        "signal": "top",
+        "inputs": "kin",
+        "standardisation": "published",
+        "n_constituents": how["particles"],
+        "rotate": False,
+        "reweighting": {"reference": "none"},
+    }
+    return {
+        "seed": how["seed"],
+        "ntuples": {"samples": {SAMPLE: {"kind": "ingested", "files": [str(root)]}}},
+        "jets": {"shifts": {}, "selection": {**EVERYTHING, "identification": False}},
+        "tagging": {
+            "selection": EVERYTHING,
+            "split": {"validation": how["validation"], "test": how["test"]},
+            "training": {
+                "epochs": epochs,
+                "patience": epochs,
+                "batch_size": how["batch_size"],
+                "optimiser": "ranger",
+                "learning_rate": how["learning_rate"],
+                "schedule": "flat_then_decay",
+                "threads": 1,
+                "precision": how["precision"],
+                "device": "cpu",
+            },
+            "evaluation": {"alternatives": {}},
+            "taggers": {model: tagger},
+        },
+    }
+
+
+def read(model: str, root: Path, folder: Path, how: dict[str, Any]) -> Cost:
+    """From the ROOT file to the table of jets, with all its observables."""
+    folder.mkdir(parents=True, exist_ok=True)
+    given = settings(model, root, how, 1)
+    manifest, jets = folder / "manifest.json", folder / "jets.parquet"
+    ingest = ["ntuples", "ingest", "--sample", SAMPLE, "--part", "0000", "--manifest", manifest]
+    cluster = ["jets", "cluster", "--manifest", manifest, "--jets", jets]
+    cluster += ["--summary", folder / "summary.json"]
+    return _step(ingest, given, folder) + _step(cluster, given, folder)
+
+
+def train(model: str, root: Path, folder: Path, how: dict[str, Any], epochs: int) -> Cost:
+    """Train on the table of jets; the ONNX file is part of it."""
+    step = ["tagging", "train", "--jets", folder / "jets.parquet", "--samples", SAMPLE]
+    step += ["--tagger", model, "--member", "fold0_seed0", "--model", folder / "model.pt"]
+    step += ["--onnx", folder / "model.onnx", "--history", folder / "history.json"]
+    return _step(step, settings(model, root, how, epochs), folder)
+
+
+def predict(model: str, root: Path, folder: Path, how: dict[str, Any]) -> Cost:
+    """Give a score to all jets of the table."""
+    step = ["tagging", "predict", "--jets", folder / "jets.parquet", "--sample", SAMPLE]
+    step += ["--models", folder / "model.pt", "--scores", folder / "scores.parquet"]
+    return _step(step, settings(model, root, how, 1), folder)
+
+
+def _step(words: list[Any], given: dict[str, Any], folder: Path) -> Cost:
+    command = [sys.executable, "-m", "fullchain", *map(str, words)]
+    command += ["--settings", json.dumps(given)]
+    return measured(command, folder / f"{words[0]}_{words[1]}.log")
+
+
+def scores(folder: Path) -> tuple[Any, Any]:
+    """Numbers of the jets, which are their entries in the ROOT file, and their scores."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(folder / "scores.parquet", columns=["event", "score"])
+    return table["event"].to_numpy(), table["score"].to_numpy()
+
+
+def numbers(folder: Path) -> dict[str, Any]:
+    """What training wrote: parameters and numbers of jets among it."""
+    return dict(json.loads((folder / "history.json").read_text(encoding="utf-8")))
