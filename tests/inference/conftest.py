@@ -104,7 +104,7 @@ class Analysis:
         self.out = root / "inference"
 
     def given(self, **changes: Any) -> Given:
-        values = InferenceSettings(**changes).model_dump(mode="json")
+        values = InferenceSettings(**{"tagger": "pfn", **changes}).model_dump(mode="json")
         taggers = {"pfn": {"classes": {"top": {"samples": ["tt"]}, "qcd": {"samples": ["qcd"]}}}}
         return Given({"seed": 3, "inference": values, "tagging": {"taggers": taggers}})
 
