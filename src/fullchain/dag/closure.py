@@ -165,6 +165,10 @@ class ImportClosure:
         return versions
 
 
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "PyYAML"}
+"""Distributions of packages that we import under another name; whether it is so is looked up."""
+
+
 @cache
 def _providers(name: str) -> list[str]:
     """Distributions that provide a top-level package: most bear its name.
@@ -172,14 +176,15 @@ def _providers(name: str) -> list[str]:
     Only for the others all installed files are looked through, which takes longer than all else
     here, and every job of a workflow does it.
     """
+    distribution = DISTRIBUTIONS.get(name, name)
     try:
-        named = importlib.metadata.distribution(name)
+        named = importlib.metadata.distribution(distribution)
     except importlib.metadata.PackageNotFoundError:
         return _distributions().get(name, [name])
     # A folder, a single file, or an extension module (name.cpython-311-x86_64-linux-gnu.so).
     place = Path(str(named.locate_file(name)))
     if place.is_dir() or any(place.parent.glob(f"{name}.*")):
-        return [name.lower()]
+        return [distribution.lower()]
     return _distributions().get(name, [name])
 
 

@@ -32,16 +32,17 @@ def repeatable(threads: int) -> Iterator[None]:
     The number of threads is a setting and not the number of cores at hand, because sums that are
     split in another way may round in another way.
     """
-    deterministic = torch.are_deterministic_algorithms_enabled()
+    # Not use_deterministic_algorithms, which imports the compiler, for a second, to tell it too.
+    before = torch.get_deterministic_debug_mode()
     threads_before = torch.get_num_threads()
     # cuBLAS is deterministic with a fixed workspace only; it reads this when it is first used.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")
     torch.set_num_threads(threads)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(deterministic)
+        torch.set_deterministic_debug_mode(before)
         torch.set_num_threads(threads_before)
 
 

@@ -6,19 +6,20 @@ a file of scores needs no scikit-learn of the same version.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
-from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from fullchain.errors import InputError
 from fullchain.learning.training import History
 from fullchain.seeds import derive
 from fullchain.tagging.trees_settings import TreesSettings
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 Array = NDArray[Any]
 
@@ -164,6 +165,10 @@ def fit(
         Rows that do not agree, a feature that is infinite, a negative weight, or a class without
         jets in training.
     """
+    # Here, because whoever only applies trees has no need to wait for scikit-learn.
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
+
     names = settings.features
     n_classes = _check("training", features, classes, weights, names)
     _check("validation", validation_features, validation_classes, validation_weights, names)
@@ -200,7 +205,7 @@ def fit(
     return ensemble(booster, features.shape[1], n_classes, history.best_epoch + 1), history
 
 
-def _history(booster: HistGradientBoostingClassifier, settings: TreesSettings) -> History:
+def _history(booster: "HistGradientBoostingClassifier", settings: TreesSettings) -> History:
     # the first entries are the losses before any round
     train, validation = -booster.train_score_[1:], -booster.validation_score_[1:]
     best = int(np.argmin(validation))
@@ -215,7 +220,7 @@ def _history(booster: HistGradientBoostingClassifier, settings: TreesSettings) -
 
 
 def ensemble(
-    booster: HistGradientBoostingClassifier, features: int, classes: int, iterations: int
+    booster: "HistGradientBoostingClassifier", features: int, classes: int, iterations: int
 ) -> TreeEnsemble:
     """Give the first rounds of a fitted classifier (numeric features) as a module."""
     nodes, roots, start = [], [], 0
