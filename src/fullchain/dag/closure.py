@@ -13,9 +13,11 @@ its own dependencies are pinned by the same lock.
 import ast
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -88,6 +90,23 @@ def _data_files(tree: ast.Module) -> list[str]:
     return []
 
 
+@dataclass(frozen=True)
+class _Analysis:
+    """What a source file says: its syntax tree as text, what it imports, its data files."""
+
+    tree: bytes
+    imported: tuple[str, ...]
+    data: tuple[str, ...]
+
+
+@cache
+def _analysed(source: bytes, name: str, is_package: bool) -> _Analysis:
+    """Read a source file; once, as most modules belong to many steps."""
+    tree = ast.parse(source)
+    imported, data = tuple(_imported_names(tree, name, is_package)), tuple(_data_files(tree))
+    return _Analysis(ast.dump(_without_docstrings(tree)).encode(), imported, data)
+
+
 class ImportClosure:
     """The project modules and the distributions that a module imports, directly or not.
 
@@ -136,19 +155,17 @@ class ImportClosure:
             if "." in name:
                 waiting.append(name.rpartition(".")[0])
             try:
-                tree = ast.parse(source.read_bytes())
+                found = _analysed(source.read_bytes(), name, source.name == "__init__.py")
             except SyntaxError as problem:
                 raise InputError(f"{source}:{problem.lineno}: {problem.msg}") from None
-            imported = list(_imported_names(tree, name, source.name == "__init__.py"))
-            data = _data_files(tree)
-            digest = hashlib.sha256(ast.dump(_without_docstrings(tree)).encode())
-            for file in data:
+            digest = hashlib.sha256(found.tree)
+            for file in found.data:
                 path = source.parent / file
                 if not path.is_file():
                     raise InputError(f"{source}: __data__ names {file}, which does not exist")
                 digest.update(path.read_bytes())
             self.modules[name] = digest.hexdigest()[:16]
-            for other in imported:
+            for other in found.imported:
                 top = other.split(".")[0]
                 if top == self.package:
                     waiting.append(other)
@@ -176,6 +193,8 @@ def _providers(name: str) -> list[str]:
     Only for the others all installed files are looked through, which takes longer than all else
     here, and every job of a workflow does it.
     """
+    if importlib.util.find_spec(name) is None:
+        return [name]
     distribution = DISTRIBUTIONS.get(name, name)
     try:
         named = importlib.metadata.distribution(distribution)
