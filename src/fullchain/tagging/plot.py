@@ -301,6 +301,7 @@ def _dependence(figures: FigureSet, measured: Numbers) -> None:
         edges = np.asarray(table["edges"])
         centres, widths = 0.5 * (edges[1:] + edges[:-1]), 0.5 * (edges[1:] - edges[:-1])
         for number, point in enumerate(table["working_points"]):
+            colour = COLOURS[number % len(COLOURS)]
             for side, style in (("signal", "o"), ("background", "s")):
                 filled = [k for k, one in enumerate(point[side]) if one and one["value"] > 0]
                 rows = [point[side][k] for k in filled]
@@ -314,9 +315,23 @@ def _dependence(figures: FigureSet, measured: Numbers) -> None:
                     ],
                     fmt=style,
                     mfc="white" if side == "background" else None,
-                    color=COLOURS[number % len(COLOURS)],
+                    color=colour,
                     label=f"{side}, cut with {100 * point['signal_efficiency']:g} % signal",
                 )
+                # Where no jet passes, a logarithmic axis has room for the end of the interval only.
+                none = [k for k, one in enumerate(point[side]) if one and not one["value"] > 0]
+                limits = np.array([point[side][k]["high"] for k in none])
+                ax.errorbar(
+                    centres[none],
+                    limits,
+                    xerr=widths[none],
+                    yerr=0.4 * limits,
+                    uplims=True,
+                    linestyle="none",
+                    color=colour,
+                    alpha=1.0 if side == "signal" else 0.5,
+                )
+        ax.set_xlim(edges[0], edges[-1])
         finish(
             ax,
             xlabel=AXES.get(name, name),
@@ -332,7 +347,8 @@ def _dependence(figures: FigureSet, measured: Numbers) -> None:
             f"Efficiency of {tagger} against {name}",
             f"Part of signal and background that passes fixed cuts on the score of {tagger}, in "
             f"bins of {name}; error bars are Wilson's 68 % intervals for the effective number of "
-            "jets. Bins without jets, or where none passes, are left out.",
+            "jets. An arrow is the upper end of it where no jet passes (pale: of background). Bins "
+            "without jets are left out.",
         )
 
 
