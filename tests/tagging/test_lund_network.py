@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from fullchain.learning.training import initialised
-from fullchain.tagging.lund_network import EdgeConv, LundNetwork, MaskedBatchNorm
+from fullchain.tagging.lund_network import EdgeConv, LundNetwork
 from fullchain.tagging.lund_settings import LundSettings
 from fullchain.tagging.lund_tree import lund_trees
+from fullchain.tagging.masked_norm import MaskedBatchNorm
 
 SMALL = {"blocks": ((8, 8), (8, 12)), "fusion": 16, "head": (10,)}
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fullchain.tagging.cloud import ParticleCloud
+from fullchain.tagging.masked_norm import MaskedBatchNorm
 from fullchain.tagging.pair_embedding import FORBIDDEN, PairEmbedding
 
 
@@ -96,41 +97,12 @@ class ParticleTransformer(nn.Module):
         return self.norm(token.squeeze(1))
 
 
-class _MaskedBatchNorm(nn.Module):
-    """Batch norm of features of shape (jets, particles, features) that does not see padding."""
-
-    running_mean: Tensor
-    running_variance: Tensor
-
-    def __init__(self, features: int, momentum: float = 0.1) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(features))
-        self.shift = nn.Parameter(torch.zeros(features))
-        self.register_buffer("running_mean", torch.zeros(features))
-        self.register_buffer("running_variance", torch.ones(features))
-        self.momentum = momentum
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        mean, variance = self.running_mean, self.running_variance
-        if self.training:
-            real = mask.unsqueeze(-1)
-            n = mask.sum().clamp(min=1)
-            mean = (x * real).sum((0, 1)) / n
-            variance = ((x - mean) ** 2 * real).sum((0, 1)) / n
-            with torch.no_grad():
-                self.running_mean.lerp_(mean, self.momentum)
-                # As in torch: the running variance is the unbiased one.
-                unbiased = variance * (n / (n - 1).clamp(min=1))
-                self.running_variance.lerp_(unbiased, self.momentum)
-        return (x - mean) * (self.scale * torch.rsqrt(variance + 1e-5)) + self.shift
-
-
 class _Embedding(nn.Module):
     """Batch norm, then layers "layer norm, linear, GELU"; zero for padding."""
 
     def __init__(self, features: int, sizes: Sequence[int]) -> None:
         super().__init__()
-        self.norm = _MaskedBatchNorm(features)
+        self.norm = MaskedBatchNorm(features)
         layers: list[nn.Module] = []
         for size in sizes:
             layers += [nn.LayerNorm(features), nn.Linear(features, size), nn.GELU()]
