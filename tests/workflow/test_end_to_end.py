@@ -35,7 +35,8 @@ def test_every_step_left_its_provenance(finished) -> None:
         for path in finished.folder.glob("results/test/**/*.provenance.json")
     }
     in_use = {f"{stage}.{step}" for stage, modules in steps().items() for step in modules}
-    assert recorded >= in_use - {"ntuples.ingest"}
+    on_request = {"tagging.export_friend", "tagging.export_onnx"}
+    assert recorded >= in_use - on_request - {"ntuples.ingest", "ntuples.convert"}
 
 
 def test_nothing_unfinished_is_left(finished) -> None:
@@ -74,9 +75,8 @@ def test_more_events_make_more_parts_and_leave_the_others_alone(finished) -> Non
 
 def test_a_training_setting_does_not_touch_the_ntuples(finished) -> None:
     told = finished.why(*overlay(finished, {"tagging": {"training": {"patience": 77}}}))
-    assert told.startswith(
-        "tagging_train (tagger=pfn, member=fold0_seed0)\n    setting tagging.training.patience"
-    )
+    # Both taggers of the default configuration.
+    assert told.startswith("tagging_train (2 jobs)\n    setting tagging.training.patience")
     assert "ntuples_" not in told
     assert "jets_" not in told
 
