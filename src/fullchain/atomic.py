@@ -9,6 +9,27 @@ from pathlib import Path
 MARK = ".unfinished"
 
 
+def temporary_name(path: Path) -> Path:
+    """Give a name beside `path` that belongs to this process on this host; it keeps the suffix."""
+    return path.with_name(f"{MARK}.{_host()}.{os.getpid()}.{path.name}")
+
+
+def leftovers(path: Path) -> Iterator[Path]:
+    """Find what killed processes of this host left under temporary names of `path`.
+
+    Others may still use theirs, and of processes of other hosts nothing is known.
+    """
+    begin = f"{MARK}.{_host()}."
+    for left in path.parent.glob(f"{begin}*.{path.name}"):
+        process = left.name.removeprefix(begin).split(".")[0]
+        if process.isdigit() and not _is_running(int(process)):
+            yield left
+
+
+def _host() -> str:
+    return platform.node().split(".")[0] or "host"
+
+
 def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
@@ -17,14 +38,6 @@ def _is_running(process: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _remove_leftovers(path: Path, host: str) -> None:
-    """Remove what killed processes of this host left of `path`; others may still be writing."""
-    for leftover in path.parent.glob(f"{MARK}.{host}.*.{path.name}"):
-        process = leftover.name.removeprefix(f"{MARK}.{host}.").split(".")[0]
-        if process.isdigit() and not _is_running(int(process)):
-            leftover.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -48,9 +61,9 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    host = platform.node().split(".")[0] or "host"
-    _remove_leftovers(path, host)
-    temporary = path.with_name(f"{MARK}.{host}.{os.getpid()}.{path.name}")
+    for left in leftovers(path):
+        left.unlink(missing_ok=True)
+    temporary = temporary_name(path)
     temporary.unlink(missing_ok=True)
     try:
         yield temporary

@@ -51,7 +51,6 @@ COLOURS = (
 )
 """Petroff's ten colours, with the greys and the pale ones last."""
 
-MARKERS = ("o", "s", "^", "v", "D", "P", "X", "*")
 LINESTYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 PROCESS_COLOURS = {

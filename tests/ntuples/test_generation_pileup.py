@@ -190,9 +190,14 @@ def test_worst_bin_is_found() -> None:
     assert worst["beyond"] == 2
     cms = reference["densities"]["neutral.barrel"]
     assert worst["error"] > 0.5 * cms["spectrum_error"][4] / cms["spectrum"][4]
-    # A bin with hardly any candidates in the reference does not count.
-    ours["densities"]["photon.edge"]["spectrum"][-2] *= 9.0
+    # A bin with hardly any candidates, here and there, does not count; a surplus does.
+    ours["densities"]["photon.edge"]["spectrum"][-2] *= 0.1
     assert measured.worst_bin(ours, reference) == worst
+    ours["densities"]["photon.endcap"]["spectrum"][0] *= 6.0
+    surplus = measured.worst_bin(ours, reference)
+    assert surplus is not None
+    assert (surplus["place"], surplus["edges"]) == ("photon.endcap", [0.1, 0.2])
+    assert surplus["ratio"] == pytest.approx(6.0)
 
 
 def test_most_vertices_are_found(pool: Pool) -> None:

@@ -12,7 +12,7 @@ from fullchain.ntuples.manifests import (
     SourceFile,
     merge_parts,
     read_part,
-    resolved_files,
+    resolve,
     write_part,
 )
 
@@ -35,12 +35,10 @@ def test_round_trip_keeps_everything(tmp_path: Path) -> None:
 
 def test_relative_paths_start_at_the_manifest_or_the_working_directory(tmp_path: Path) -> None:
     path = tmp_path / "0000.json"
-    write_part(path, part())
-    assert [where for _, where in resolved_files(path)] == [str(tmp_path / "0000.root")]
-    write_part(path, part(relative_to="working_directory"))
-    assert [where for _, where in resolved_files(path)] == ["0000.root"]
-    write_part(path, part(files=(replace(GOOD, path="https://a/b.root"),)))
-    assert [where for _, where in resolved_files(path)] == ["https://a/b.root"]
+    assert resolve(part(), path, "0000.root") == str(tmp_path / "0000.root")
+    here = part(relative_to="working_directory")
+    assert resolve(here, path, "0000.root") == "0000.root"
+    assert resolve(part(), path, "https://a/b.root") == "https://a/b.root"
 
 
 @pytest.mark.parametrize(

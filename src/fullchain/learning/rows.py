@@ -15,8 +15,6 @@ the cache of the file system; beyond, each row costs a read of its own. Then the
 
 import errno
 import math
-import os
-import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -29,7 +27,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fullchain.atomic import MARK
+from fullchain.atomic import leftovers, temporary_name
 from fullchain.errors import InputError
 from fullchain.learning.settings import RowsFolder
 
@@ -101,9 +99,10 @@ class Rows:
 
     def __init__(self, name: str, folder: Path, memory_budget_mb: float | None) -> None:
         self._budget = math.inf if memory_budget_mb is None else 1e6 * memory_budget_mb
-        host = platform.node().split(".")[0] or "host"
-        _remove_leftovers(folder, host, name)
-        self._folder = folder / f"{MARK}.{host}.{os.getpid()}.{name}.rows"
+        place = folder / f"{name}.rows"
+        for left in leftovers(place):
+            shutil.rmtree(left, ignore_errors=True)
+        self._folder = temporary_name(place)
         self._batches: list[dict[str, npt.NDArray[Any]]] = []
         self._files: dict[str, BinaryIO] = {}
         self._layout: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
@@ -245,21 +244,3 @@ def _mapped(path: Path, kind: str, shape: tuple[int, ...]) -> Tensor:
 
 def _owned(given: Any, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values.copy() if values is given or values.base is not None else values
-
-
-def _remove_leftovers(folder: Path, host: str, name: str) -> None:
-    """Remove what killed processes of this host left; others may still use theirs."""
-    for leftover in folder.glob(f"{MARK}.{host}.*.{name}.rows"):
-        process = leftover.name.removeprefix(f"{MARK}.{host}.").split(".")[0]
-        if process.isdigit() and not _is_running(int(process)):
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -51,7 +51,7 @@ MEASURED = (
 )
 PT_EDGES = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.5, 6.0, 12.0)
 LEADING_JETS = 2
-ENOUGH_COUNTS = 30  # candidates of the reference in a bin that is compared
+ENOUGH_COUNTS = 30  # candidates in a bin that is compared
 AREA_CELLS = (104, 64)  # grid in eta and phi on which the area is counted
 ETA_END = 5.2
 
@@ -124,9 +124,10 @@ def densities(sky: Sky, radius: float) -> dict[str, Any]:
 def worst_bin(ours: dict[str, Any], reference: dict[str, Any]) -> dict[str, Any] | None:
     """Find the bin of all pT spectra where ours differs most from the reference.
 
-    A bin counts where the reference has `ENOUGH_COUNTS` candidates or more; of their number only
-    the density is known, so it is estimated from the density and the area without that of jets.
-    The distance is the logarithm of the ratio.
+    A bin counts where the reference has `ENOUGH_COUNTS` candidates or more, or would have them if
+    it were like ours: a surplus counts as a deficit does. Of their number only the density is
+    known, so it is estimated from the density and the area without that of jets. A bin without
+    candidates is taken for one with a single one. The distance is the logarithm of the ratio.
 
     Returns
     -------
@@ -150,10 +151,10 @@ def worst_bin(ours: dict[str, Any], reference: dict[str, Any]) -> dict[str, Any]
             strict=True,
         )
         for edges, value, error, expected, spread in rows:
-            counts = expected * exposure
-            if counts < ENOUGH_COUNTS:
+            if max(expected, value) * exposure < ENOUGH_COUNTS:
                 continue
-            relative = max(spread / expected, counts**-0.5)
+            expected = max(expected, 1.0 / exposure)
+            relative = max(spread / expected, (expected * exposure) ** -0.5)
             ratio = value / expected
             found.append(
                 {

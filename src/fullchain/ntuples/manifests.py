@@ -162,12 +162,6 @@ def resolve(part: PartManifest, manifest: Path, path: str) -> str:
     return str(manifest.parent / path)
 
 
-def resolved_files(manifest: Path) -> list[tuple[SourceFile, str]]:
-    """Good files of the part manifest at ``manifest``, each with the path or URL to open."""
-    part = read_part(manifest)
-    return [(entry, resolve(part, manifest, entry.path)) for entry in part.good]
-
-
 def merge_parts(paths: Iterable[Path]) -> dict[str, Any]:
     """All parts of one sample as one mapping: the content of ``{sample}/manifest.json``.
 
