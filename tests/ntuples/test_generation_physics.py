@@ -6,6 +6,7 @@ kept more soft neutral particles gave 180, 92 and 92 GeV and 68, 41 and 55 const
 and QCD jets; the soft photons of this one are tuned to CMS.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,12 @@ from fullchain.ntuples.pairing import distance, pairs
 from fullchain.ntuples.simulation import Simulation
 from fullchain.ntuples.truth import IS_LAST_COPY
 
-BLOCKS = {"qcd": 4, "tt": 4, "wjet": 4}
+BLOCKS = {"qcd": 4, "tt": 4, "wjet": 4, "zjet": 4}
 # mean mass, mean and median soft-drop mass [GeV], multiplicity, tau21, tau32
 EXPECTED = {
     "top": (175.0, 163.5, 168.0, 64.2, 0.485, 0.498),
     "W": (91.2, 69.0, 77.6, 38.8, 0.384, 0.728),
+    "Z": (97.2, 78.5, 88.2, 40.6, 0.358, 0.742),
     "QCD": (84.5, 50.0, 22.0, 48.8, 0.618, 0.780),
 }
 # Largest relative difference beyond three standard errors.
@@ -99,8 +101,8 @@ def holds_top(block: Collections) -> np.ndarray:
     return (quarks == 3) & (tops == 1)
 
 
-def holds_w(block: Collections) -> np.ndarray:
-    return number_inside(block, decay_products(block, (24,))) == 2
+def holds_boson(block: Collections, species: int) -> np.ndarray:
+    return number_inside(block, decay_products(block, (species,))) == 2
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +112,8 @@ def jets() -> dict[str, Jets]:
 
     return {
         "top": selected(simulate("tt"), holds_top),
-        "W": selected(simulate("wjet"), holds_w),
+        "W": selected(simulate("wjet"), partial(holds_boson, species=24)),
+        "Z": selected(simulate("zjet"), partial(holds_boson, species=23)),
         "QCD": selected(simulate("qcd"), everything),
     }
 
@@ -121,7 +124,7 @@ def median_error(values: np.ndarray) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["top", "W", "QCD"])
+@pytest.mark.parametrize("kind", ["top", "W", "Z", "QCD"])
 def test_jets_look_as_they_should(jets: dict[str, Jets], kind: str) -> None:
     found = jets[kind]
     number = len(found["pt"])
@@ -145,6 +148,14 @@ def test_jets_look_as_they_should(jets: dict[str, Jets], kind: str) -> None:
             value, error = np.mean(values), np.std(values) / np.sqrt(number)
         allowed = tolerance * expected + 3.0 * error
         assert abs(value - expected) < allowed, f"{kind} {name}: {value:.3g} +- {error:.2g}"
+
+
+@pytest.mark.slow
+def test_soft_drop_masses_of_bosons_are_as_far_apart_as_their_poles(jets: dict[str, Jets]) -> None:
+    w, z = jets["W"]["msoftdrop"], jets["Z"]["msoftdrop"]
+    ratio = np.median(z) / np.median(w)
+    error = ratio * np.hypot(median_error(z) / np.median(z), median_error(w) / np.median(w))
+    assert abs(ratio - 91.19 / 80.38) < 0.02 + 3.0 * error
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def test_the_last_part_holds_the_rest() -> None:
 def test_pythia_accepts_every_line(process: str, tune: str) -> None:
     import pythia8mc
 
-    hard = process in ("qcd", "tt", "wjet", "zmumu")
+    hard = process in ("qcd", "tt", "wjet", "zjet", "zmumu")
     sample = GeneratedSample(
         process=process,
         tune=tune,

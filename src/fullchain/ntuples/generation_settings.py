@@ -10,7 +10,7 @@ from fullchain.model import SettingsModel
 # sequence of these blocks, and so the number of jobs cannot change an event.
 BLOCK = 100
 
-Process = Literal["qcd", "tt", "wjet", "zmumu", "zprime", "minbias"]
+Process = Literal["qcd", "tt", "wjet", "zjet", "zmumu", "zprime", "minbias"]
 Tune = Literal["monash", "a14", "cp5"]
 Shower = Literal["simple", "vincia"]
 
@@ -20,8 +20,9 @@ class GeneratedSample(SettingsModel):
 
     kind: Literal["generated"] = Field("generated", description="generate events with Pythia 8")
     process: Process = Field(
-        description="hard process: qcd; tt (both W to quarks); wjet (W to quarks, + jet); zmumu "
-        "(Z to muons, + jet); zprime (heavy Z' to tt, W to quarks); minbias (inelastic)"
+        description="hard process: qcd; tt (both W to quarks); wjet (W to quarks, + jet); zjet "
+        "(Z to quarks, + jet); zmumu (Z to muons, + jet); zprime (heavy Z' to tt, W to quarks); "
+        "minbias (inelastic)"
     )
     events: int = Field(ge=BLOCK, description=f"number of events; a multiple of {BLOCK}")
     events_per_job: int = Field(
@@ -57,13 +58,13 @@ class GeneratedSample(SettingsModel):
                     f"{name} = {getattr(self, name)} is not a multiple of {BLOCK}, the number of "
                     "events that share one random seed"
                 )
-        hard_scattering = self.process in ("qcd", "tt", "wjet", "zmumu")
+        hard_scattering = self.process in ("qcd", "tt", "wjet", "zjet", "zmumu")
         if not hard_scattering and (self.pthat_min is not None or self.pthat_max is not None):
             raise ValueError(
                 f"process {self.process} is not a 2 to 2 hard scattering: pthat_min and pthat_max "
                 "do not act on it, remove them"
             )
-        if self.process in ("qcd", "wjet", "zmumu") and self.pthat_min is None:
+        if self.process in ("qcd", "wjet", "zjet", "zmumu") and self.pthat_min is None:
             raise ValueError(
                 f"the cross section of process {self.process} diverges at low pTHat: set pthat_min"
             )

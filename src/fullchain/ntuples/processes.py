@@ -6,11 +6,19 @@ Every function gives lines for `Pythia::readString`.
 from fullchain.ntuples.generation_settings import BeamSettings, GeneratedSample, PoolSettings, Tune
 
 HADRONIC_W = ("24:onMode = off", "24:onIfAny = 1 2 3 4 5")
+HADRONIC_Z = ("23:onMode = off", "23:onIfAny = 1 2 3 4 5")
 
 HARD_PROCESS = {
     "qcd": ("HardQCD:all = on",),
     "tt": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *HADRONIC_W),
     "wjet": ("WeakBosonAndParton:qqbar2Wg = on", "WeakBosonAndParton:qg2Wq = on", *HADRONIC_W),
+    # Without the photon, which is no resonance that a jet could be labelled with.
+    "zjet": (
+        "WeakBosonAndParton:qqbar2gmZg = on",
+        "WeakBosonAndParton:qg2gmZq = on",
+        "WeakZ0:gmZmode = 2",
+        *HADRONIC_Z,
+    ),
     # PhaseSpace:mHatMin does not cut the mass of the muon pair where there is a jet; 23:mMin does.
     "zmumu": (
         "WeakBosonAndParton:qqbar2gmZg = on",
