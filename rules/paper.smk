@@ -7,6 +7,10 @@ PAPER_STAGES = [
 ]
 
 
+# Stages with tables of their own beside their numbers.
+TABLE_STAGES = [stage for stage in PAPER_STAGES if workflow.is_rule(f"{stage}_tables")]
+
+
 def drawn_figures(stage):
     """The PDF and PNG files that the plotting rule of a stage declares."""
     return [
@@ -19,9 +23,13 @@ def drawn_figures(stage):
 rule paper_collect:
     input:
         metrics=[result(f"{stage}/metrics.json") for stage in PAPER_STAGES],
+        stage_tables=[result(f"{stage}/tables.json") for stage in TABLE_STAGES],
     output:
         metrics=result("paper/metrics.json"),
         tables=[result(f"paper/tables/{stage}.tex") for stage in PAPER_STAGES],
+        composed=[
+            result(f"paper/tables/{stage}_composed.tex") for stage in TABLE_STAGES
+        ],
         numbers=result("paper/tables/numbers.tex"),
     log:
         log_of("paper_collect"),
@@ -40,6 +48,7 @@ rule paper_collect:
     shell:
         "fullchain paper collect --metrics {input.metrics:q} --collected {output.metrics:q}"
         " --tables {output.tables:q} --numbers {output.numbers:q}"
+        " --stage-tables {input.stage_tables:q} --composed {output.composed:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 
@@ -79,8 +88,10 @@ rule paper_report:
         figures=result("paper/figures/index.json"),
         tables=[
             *(result(f"paper/tables/{stage}.tex") for stage in PAPER_STAGES),
+            *(result(f"paper/tables/{stage}_composed.tex") for stage in TABLE_STAGES),
             result("paper/tables/numbers.tex"),
         ],
+        stage_tables=[result(f"{stage}/tables.json") for stage in TABLE_STAGES],
         manifests=[result(f"ntuples/{sample}/manifest.json") for sample in samples()],
         cutflows=[
             path
@@ -110,6 +121,7 @@ rule paper_report:
         "report {output.page}"
     shell:
         "fullchain paper report --metrics {input.metrics:q} --figures {input.figures:q}"
-        " --tables {input.tables:q} --manifests {input.manifests:q}"
+        " --tables {input.tables:q} --stage-tables {input.stage_tables:q}"
+        " --manifests {input.manifests:q}"
         " --cutflows {input.cutflows:q} --page {output.page:q} --graph {output.graph:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"

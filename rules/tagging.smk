@@ -13,6 +13,7 @@ TAGGING_FIGURES = [
         for name in TAGGERS
         for column in CONFIG.tagging.evaluation.bins
     ),
+    *(f"robustness_{name}" for name in CONFIG.tagging.robustness.perturbations),
 ]
 TAGGING_GPU = int(CONFIG.tagging.training.device != "cpu")
 
@@ -247,9 +248,104 @@ rule tagging_evaluate:
         " --performance {output.performance:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
+rule tagging_perturb:
+    input:
+        jets=lambda w: jets_of(tagger_samples(w.tagger)),
+        models=lambda w: member_files(w.tagger, "model.pt"),
+    output:
+        robustness=result("tagging/{tagger}/robustness.json"),
+    log:
+        log_of("tagging_perturb", "{tagger}"),
+    benchmark:
+        bench_of("tagging_perturb", "{tagger}")
+    threads: CONFIG.tagging.training.threads
+    resources:
+        mem_mb=3000,
+        runtime=240,
+        gpu=TAGGING_GPU,
+    params:
+        samples=lambda w: names_of(tagger_samples(w.tagger)),
+        code=code("tagging.perturb"),
+        settings=settings(
+            "seed",
+            "jets.clustering.radius",
+            "jets.substructure",
+            "tagging.selection",
+            "tagging.split",
+            "tagging.evaluation",
+            "tagging.robustness",
+            "tagging.training.device",
+            "tagging.training.threads",
+        ),
+    message:
+        "jets with changed constituents in the eyes of {wildcards.tagger}"
+    shell:
+        "fullchain tagging perturb --jets {input.jets:q} --samples {params.samples}"
+        " --models {input.models:q} --tagger {wildcards.tagger}"
+        " --robustness {output.robustness:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+# Times differ from run to run: of all rules only tagging_tables reads them.
+rule tagging_cost:
+    input:
+        jets=lambda w: jets_of(tagger_samples(w.tagger)),
+        models=lambda w: member_files(w.tagger, "model.pt"),
+        onnx=result("tagging/{tagger}/model.onnx"),
+    output:
+        cost=result("tagging/{tagger}/cost.json"),
+    log:
+        log_of("tagging_cost", "{tagger}"),
+    benchmark:
+        bench_of("tagging_cost", "{tagger}")
+    threads: CONFIG.tagging.cost.threads
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=0,
+    params:
+        code=code("tagging.cost"),
+        settings=settings("seed", "tagging.cost"),
+    message:
+        "size, rate and memory of the tagger {wildcards.tagger}"
+    shell:
+        "fullchain tagging cost --jets {input.jets:q} --models {input.models:q}"
+        " --onnx {input.onnx:q} --tagger {wildcards.tagger} --cost {output.cost:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule tagging_tables:
+    input:
+        performance=every_tagger("tagging/{tagger}/performance.json"),
+        history=[
+            path for name in TAGGERS for path in member_files(name, "history.json")
+        ],
+        cost=every_tagger("tagging/{tagger}/cost.json"),
+    output:
+        tables=result("tagging/tables.json"),
+    log:
+        log_of("tagging_tables"),
+    benchmark:
+        bench_of("tagging_tables")
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+        gpu=0,
+    params:
+        code=code("tagging.tables"),
+        settings=settings("ntuples.samples"),
+    message:
+        "taggers beside published ones, and what they cost"
+    shell:
+        "fullchain tagging tables --performance {input.performance:q}"
+        " --history {input.history:q} --cost {input.cost:q} --tables {output.tables:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
 rule tagging_tabulate:
     input:
         performance=every_tagger("tagging/{tagger}/performance.json"),
+        robustness=every_tagger("tagging/{tagger}/robustness.json"),
     output:
         metrics=result("tagging/metrics.json"),
     log:
@@ -268,12 +364,14 @@ rule tagging_tabulate:
         "numbers of all taggers"
     shell:
         "fullchain tagging tabulate --performance {input.performance:q}"
+        " --robustness {input.robustness:q}"
         " --metrics {output.metrics:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule tagging_plot:
     input:
         performance=every_tagger("tagging/{tagger}/performance.json"),
+        robustness=every_tagger("tagging/{tagger}/robustness.json"),
         history=[
             path for name in TAGGERS for path in member_files(name, "history.json")
         ],
@@ -297,4 +395,5 @@ rule tagging_plot:
         "figures of the taggers"
     shell:
         "fullchain tagging plot --performance {input.performance:q} --history {input.history:q}"
+        " --robustness {input.robustness:q}"
         " --index {output.index:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -115,7 +115,7 @@ def top_tagging_rows(jets: int, particles: int = 200) -> np.ndarray:
     return rows
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_top_tagging() -> Callable[..., Path]:
     """Write a file as pandas writes the top-tagging reference set: to_hdf(format="table").
 
@@ -180,7 +180,7 @@ def write_top_tagging() -> Callable[..., Path]:
     return write
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_quark_gluon() -> Callable[..., Path]:
     """Write a file like those of EnergyFlow; 14 species, one after the other, then padding."""
 
@@ -199,7 +199,7 @@ def write_quark_gluon() -> Callable[..., Path]:
     return write
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_jetclass() -> Callable[..., Path]:
     """Write a small file in the layout of JetClass: one jet of five particles per entry."""
 

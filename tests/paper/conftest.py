@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -39,6 +39,7 @@ class Run:
     """A results folder and the arguments of the steps of the paper stage."""
 
     folder: Path
+    stage_tables: list[Path] = field(default_factory=list)
 
     @property
     def metrics(self) -> list[Path]:
@@ -59,6 +60,8 @@ class Run:
             collected=self.paper("metrics.json"),
             tables=[self.paper(f"tables/{stage}.tex") for stage in METRICS],
             numbers=self.paper("tables/numbers.tex"),
+            stage_tables=self.stage_tables,
+            composed=[self.paper("tables/composed.tex") for _ in self.stage_tables],
             settings=Given({}),
         )
 
@@ -81,6 +84,7 @@ class Run:
             tables=sorted(self.paper("tables").glob("*.tex")),
             manifests=[self.folder / "ntuples/tt/manifest.json"],
             cutflows=[self.folder / f"jets/tt/{part}.json" for part in ("0000", "0001")],
+            stage_tables=self.stage_tables,
             page=self.paper("index.html"),
             graph=self.paper("dag.svg"),
             settings=Given(values | {"paper": {"headline": ["tagging.*.auc"]} | paper}),

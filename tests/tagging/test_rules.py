@@ -43,7 +43,8 @@ def test_a_gpu_is_asked_for_where_one_may_be_used(text: str, device: str, gpus: 
     assert found["TAGGING_GPU"] == 0
     assert found["training_gpu"](SimpleNamespace(tagger="pfn")) == gpus
     assert found["training_gpu"](SimpleNamespace(tagger="bdt")) == 0
-    assert text.count("gpu=TAGGING_GPU") == 1
+    # Scores, and scores of changed jets.
+    assert text.count("gpu=TAGGING_GPU") == 2
     assert text.count("gpu=training_gpu") == 1
 
 

@@ -19,6 +19,7 @@ from fullchain.paper.lineage import Job, Step, versions
 from fullchain.paper.markup import to_html, to_plain
 from fullchain.paper.rounding import Rounded
 from fullchain.paper.samples import Cutflow, SampleRow
+from fullchain.stage_tables import Cell, Number, Table
 
 __data__ = ("report.html.j2", "report.css", "report.js")
 
@@ -62,6 +63,7 @@ class Section:
     introduction: str = ""
     metrics: list[Metric] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
 
 
 @dataclass
@@ -120,6 +122,15 @@ def number(one: Rounded | None) -> Markup:
 def measured(metric: Metric) -> Markup:
     """Give value and uncertainty of a metric as HTML, or the limit that it is."""
     return Markup.escape(tables.sign(metric)) + number(tables.measured(metric))
+
+
+def cell(content: Cell) -> Markup:
+    """Give a cell of a stage's table as HTML; a dash for nothing."""
+    if content is None:
+        return Markup(f'<span class="none">{DASH}</span>')
+    if isinstance(content, str):
+        return Markup(to_html(content))
+    return Markup.escape(tables.SIGNS[content.limit]) + number(tables.shown(content))
 
 
 def count(value: int) -> str:
@@ -189,6 +200,8 @@ def render(report: Report) -> str:
         "maths": lambda text: Markup(to_html(text)),
         "plain": to_plain,
         "measured": measured,
+        "cell": cell,
+        "sortable": lambda content: content.value if isinstance(content, Number) else "",
         "published": lambda metric: number(tables.published(metric)),
         "count": count,
         "significant": significant,

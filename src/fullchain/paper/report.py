@@ -18,6 +18,7 @@ from fullchain.paper.records import introduction, read_jobs
 from fullchain.paper.samples import read_cutflows, read_sample
 from fullchain.paper.settings import PaperSettings
 from fullchain.provenance import commit
+from fullchain.stage_tables import Table, read_tables
 from fullchain.step import Given, Input, Output
 
 
@@ -28,6 +29,7 @@ def main(
     tables: Annotated[list[Path], Input("LaTeX tables, to be linked")],
     manifests: Annotated[list[Path], Input("manifest of each sample")],
     cutflows: Annotated[list[Path], Input("summary of each part of each sample, with its cuts")],
+    stage_tables: Annotated[list[Path], Input("tables.json of the stages that have one")] = [],  # noqa: B006
     page: Annotated[Path, Output("the report; the folder above it is the folder of the run")],
     graph: Annotated[Path, Output("picture of the DAG (SVG)")],
     settings: Given,
@@ -37,7 +39,7 @@ def main(
     _, numbers = read_metrics(metrics)
     drawn = read_index(figures)
     run_folder = page.resolve().parent.parent
-    read = [metrics, figures, *tables, *manifests, *cutflows]
+    read = [metrics, figures, *tables, *stage_tables, *manifests, *cutflows]
     jobs, unknown = ancestors(read_jobs(run_folder), _relative(read, run_folder))
     steps = steps_of(jobs)
     report = Report(
@@ -48,7 +50,7 @@ def main(
         written=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         commit=commit(),
         version=__version__,
-        sections=_sections(numbers, drawn, page.parent),
+        sections=_sections(numbers, drawn, dict(map(read_tables, stage_tables)), page.parent),
         headline=_headline(numbers, paper.headline, settings.values),
         samples=[read_sample(path) for path in manifests],
         cutflows=read_cutflows(cutflows),
@@ -73,7 +75,10 @@ def _relative(paths: Sequence[Path], folder: Path) -> list[str]:
 
 
 def _sections(
-    numbers: Sequence[Metric], drawn: Sequence[IndexedFigure], folder: Path
+    numbers: Sequence[Metric],
+    drawn: Sequence[IndexedFigure],
+    tables: Mapping[str, list[Table]],
+    folder: Path,
 ) -> list[Section]:
     """One section for each stage, in the order in which numbers and figures bring them."""
     sections: dict[str, Section] = {}
@@ -87,6 +92,8 @@ def _sections(
         link = _relative([figure.pdf], folder.resolve())[0]
         picture = Picture(figure.title, figure.caption, figure.png.read_bytes(), link)
         section(figure.stage).pictures.append(picture)
+    for stage, found in tables.items():
+        section(stage).tables += found
     return list(sections.values())
 
 

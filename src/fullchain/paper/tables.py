@@ -6,8 +6,10 @@ from fullchain.metrics import Metric
 from fullchain.paper.footnotes import Row, rows
 from fullchain.paper.markup import to_latex
 from fullchain.paper.rounding import Rounded, alone, limit, quoted, rounded
+from fullchain.stage_tables import Cell, Number, Table
 
 DASH = "--"
+SIGNS = {"lower": "> ", "upper": "< ", None: ""}
 LONGEST_ON_A_PAGE = 40
 """Rows of a table that still fit on one page."""
 
@@ -40,7 +42,7 @@ def measured(metric: Metric) -> Rounded:
 
 def sign(metric: Metric) -> str:
     """Give what stands before the number: > or < for a limit, else nothing."""
-    return {"lower": "> ", "upper": "< ", None: ""}[metric.limit]
+    return SIGNS[metric.limit]
 
 
 def published(metric: Metric) -> Rounded | None:
@@ -53,6 +55,45 @@ def published(metric: Metric) -> Rounded | None:
     if not metric.published_uncertainty:
         return alone(metric.published)
     return quoted(metric.published, metric.published_uncertainty)
+
+
+def shown(content: Number) -> Rounded:
+    """Round the number of a cell of a stage's table."""
+    if content.limit is not None:
+        return limit(content.value)
+    if content.decimals is not None:
+        numbers = (content.value, content.uncertainty)
+        texts = [None if one is None else f"{one:.{content.decimals}f}" for one in numbers]
+        return Rounded(texts[0] or "", texts[1])
+    if content.uncertainty is None:
+        return alone(content.value)
+    return rounded(content.value, content.uncertainty)
+
+
+def stage_table(table: Table) -> str:
+    """Give a table of a stage as a LaTeX float, which needs the package booktabs."""
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table}",
+        rf"  \caption{{{to_latex(table.title)}. {to_latex(table.caption)}}}",
+        rf"  \begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
+        r"  \toprule",
+        "  " + " & ".join(to_latex(column) for column in table.columns) + r" \\",
+        r"  \midrule",
+        *("  " + " & ".join(_cell(one) for one in row) + r" \\" for row in table.rows),
+        r"  \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(content: Cell) -> str:
+    if content is None:
+        return DASH
+    if isinstance(content, str):
+        return to_latex(content)
+    return f"${SIGNS[content.limit]}{_bare(shown(content))}$"
 
 
 def metrics_table(metrics: Sequence[Metric]) -> str:

@@ -145,6 +145,17 @@ def count(path: Path) -> int:
     return int(_open(path).metadata.num_rows)
 
 
+def most_particles(path: Path) -> int:
+    """Largest number of particles of a jet of a file. Raises InputError where it is none."""
+    file = _open(path)
+    leaf = _constituent_leaves(path, file, ("pt",))
+    lengths = (
+        batch.column("constituents").value_lengths().fill_null(0)
+        for batch in file.iter_batches(columns=leaf)
+    )
+    return max((int(found.to_numpy().max()) for found in lengths if len(found)), default=0)
+
+
 def _open(path: Path) -> Any:
     try:
         return pyarrow.parquet.ParquetFile(path)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from fullchain.drawing import curve, histogram, points, ratio_band, ratio_points
 from fullchain.plotting import COLOURS, FigureSet, figure, figure_set, finish, ratio_figure
 from fullchain.step import Given, Input, Output
+from fullchain.tagging import robustness_figures
 
 Numbers = dict[str, Any]
 
@@ -37,6 +38,7 @@ def main(
     *,
     performance: Annotated[list[Path], Input("performance.json of each tagger")],
     history: Annotated[list[Path], Input("history.json of each training of all taggers")],
+    robustness: Annotated[list[Path], Input("robustness.json of each tagger")] = [],  # noqa: B006
     index: Annotated[Path, Output("list of the figures, which are written beside it")],
     settings: Given,
 ) -> None:
@@ -52,6 +54,9 @@ def main(
         mine = [training for training in trainings if training["tagger"] == one["tagger"]]
         _histories(figures, one["tagger"], mine)
         _dependence(figures, one)
+    robustness_figures.draw(
+        figures, [json.loads(path.read_text(encoding="utf-8")) for path in robustness]
+    )
     figures.write()
 
 

@@ -9,7 +9,9 @@ from pydantic import Field, model_validator
 from fullchain.learning.settings import TrainingSettings
 from fullchain.model import SettingsModel
 from fullchain.tagging.architectures import Architecture
+from fullchain.tagging.cost_settings import CostSettings
 from fullchain.tagging.pfn_settings import PfnSettings
+from fullchain.tagging.robustness_settings import RobustnessSettings
 from fullchain.tagging.trees_settings import TreesSettings
 
 LABELS = {
@@ -300,6 +302,13 @@ class TaggingSettings(SettingsModel):
     )
     evaluation: EvaluationSettings = Field(
         default_factory=EvaluationSettings, description="measurement of performance"
+    )
+    robustness: RobustnessSettings = Field(
+        default_factory=RobustnessSettings,
+        description="jets with constituents dropped or smeared",
+    )
+    cost: CostSettings = Field(
+        default_factory=CostSettings, description="measurement of rate and memory of inference"
     )
     taggers: dict[str, TaggerSettings] = Field(
         default_factory=lambda: {

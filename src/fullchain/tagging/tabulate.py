@@ -9,11 +9,13 @@ from fullchain.errors import InputError
 from fullchain.metrics import Metric, write_metrics
 from fullchain.step import Given, Input, Output
 from fullchain.tagging.published import NOTE, Published, reference
+from fullchain.tagging.robustness_metrics import robustness_metrics
 
 
 def main(
     *,
     performance: Annotated[list[Path], Input("performance.json of each tagger")],
+    robustness: Annotated[list[Path], Input("robustness.json of each tagger")] = [],  # noqa: B006
     metrics: Annotated[Path, Output("numbers of all taggers, metrics.json")],
     settings: Given,
 ) -> None:
@@ -22,6 +24,8 @@ def main(
     for path in performance:
         measured = _read(path)
         rows += tagger_metrics(measured)
+    for path in robustness:
+        rows += robustness_metrics(_read(path, "cases"))
     if performance:
         rows += baseline_metrics(_read(performance[0]))
     write_metrics(metrics, "tagging", rows)
@@ -184,11 +188,11 @@ def _quality(
     return rows
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, key: str = "working_points") -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as problem:
         raise InputError(f"{path}: not valid JSON ({problem}); evaluate again") from None
-    if not isinstance(content, dict) or "working_points" not in content:
+    if not isinstance(content, dict) or key not in content:
         raise InputError(f"{path}: not the performance of a tagger; evaluate again")
     return content
