@@ -21,10 +21,11 @@ TITLES = {
 }
 """How a row of `VALUES` is named."""
 
-_PELICAN = "PELICAN, 2307.16506"
+_UNCHECKED = "value not checked there"
+_PELICAN = f"PELICAN of 2307.16506; {_UNCHECKED}"
 _LORENTZNET = "LorentzNet, 2201.08187"
-_SLIM = "L-GATr-slim, 2512.17011"
-_OMNILEARNED = "OmniLearned, 2510.24066"
+_SLIM = f"L-GATr-slim of 2512.17011; {_UNCHECKED}"
+_OMNILEARNED = f"OmniLearned of 2510.24066; {_UNCHECKED}"
 
 OTHERS: dict[str, dict[str, Published]] = {
     "PELICAN, 1k weights": {
@@ -45,11 +46,11 @@ OTHERS: dict[str, dict[str, Published]] = {
         "rejection_50": Published(498.0, 18.0, _LORENTZNET),
         "rejection_30": Published(2195.0, 173.0, _LORENTZNET),
     },
-    "L-GATr-slim, pretrained and fine-tuned": {
+    "L-GATr-slim, fine-tuned": {
         "rejection_50": Published(693.0, 17.0, _SLIM),
         "rejection_30": Published(3062.0, 84.0, _SLIM),
     },
-    "OmniLearned-L, pretrained and fine-tuned": {
+    "OmniLearned-L": {
         "rejection_50": Published(688.0, 9.0, _OMNILEARNED),
         "rejection_30": Published(3486.0, 157.0, _OMNILEARNED),
     },
