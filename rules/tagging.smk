@@ -2,6 +2,17 @@
 from fullchain.tagging.members import members
 
 TAGGERS = CONFIG.tagging.taggers
+
+
+def figures_of_uncertainty(tagger):
+    """Figures of a Bayesian tagger; pulls need more than one seed."""
+    chosen = TAGGERS[tagger]
+    if chosen.bayesian is None:
+        return []
+    kinds = ["sigma", "sigma_arc", "calibration_posterior"]
+    return kinds + ["pulls"] if chosen.seeds > 1 else kinds
+
+
 TAGGING_FIGURES = [
     "roc",
     "rejection",
@@ -14,6 +25,7 @@ TAGGING_FIGURES = [
         for column in CONFIG.tagging.evaluation.bins
     ),
     *(f"robustness_{name}" for name in CONFIG.tagging.robustness.perturbations),
+    *(f"{kind}_{name}" for name in TAGGERS for kind in figures_of_uncertainty(name)),
 ]
 TAGGING_GPU = int(CONFIG.tagging.training.device != "cpu")
 

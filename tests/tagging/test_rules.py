@@ -15,7 +15,7 @@ def definitions(text: str, settings: Settings) -> dict[str, Any]:
     """The requests for GPUs and the function for the memory, which are plain Python."""
     found: dict[str, Any] = {"CONFIG": settings}
     found["TAGGERS"] = settings.tagging.taggers if settings.tagging else {}
-    functions = ("training_memory", "training_of", "training_gpu")
+    functions = ("training_memory", "training_of", "training_gpu", "figures_of_uncertainty")
     bodies = [rf"^def {name}\(.*\n(?:    .*\n)+" for name in functions]
     for pattern in (r"^TAGGING_GPU = .*\n", *bodies):
         (source,) = re.findall(pattern, text, re.MULTILINE)
@@ -53,6 +53,14 @@ def test_a_tagger_with_its_own_training_does_not_depend_on_the_common_one(text: 
     overlay = {"training": common, "taggers": {"pfn": {"training": {"epochs": 3}}}}
     assert "tagging.training" in given(text, {"training": common}, "training_settings")
     assert "tagging.training" not in given(text, overlay, "training_settings")
+
+
+def test_figures_of_uncertainty_are_those_of_a_bayesian_tagger(text: str) -> None:
+    taggers = {"one": {"bayesian": {}}, "two": {"bayesian": {}, "seeds": 2}}
+    named = definitions(text, validate({"tagging": {"taggers": taggers}}))["figures_of_uncertainty"]
+    assert named("pfn") == []
+    assert named("one") == ["sigma", "sigma_arc", "calibration_posterior"]
+    assert named("two") == [*named("one"), "pulls"]
 
 
 def test_memory_of_training_follows_the_jets(text: str) -> None:

@@ -19,7 +19,7 @@ from fullchain.learning import roc, split
 from fullchain.learning.calibration import calibration_error, fit_temperature, probabilities
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
-from fullchain.tagging import comparisons, dependence, scored_jets
+from fullchain.tagging import comparisons, dependence, posterior_measures, scored_jets
 from fullchain.tagging.performance import (
     Sample,
     calibration,
@@ -27,6 +27,7 @@ from fullchain.tagging.performance import (
     score_histogram,
     tau32_score,
 )
+from fullchain.tagging.posterior_columns import extra_columns
 from fullchain.tagging.reweighting import tagger_weights
 from fullchain.tagging.scored_jets import Files, ScoredJets
 from fullchain.tagging.settings import EvaluationSettings, SelectionSettings, TaggerSettings
@@ -106,7 +107,10 @@ class _Measurement:
         self.seed = derive(seed, "tagging", "evaluate")
         bins = [name.removeprefix("abs_") for name in how.bins]
         self.columns = list(dict.fromkeys((*READ, *tagger.reweighting.variables, *bins)))
-        self.jets = scored_jets.read(files, tagger, window, self.columns)
+        extra = extra_columns(self.names, tagger.seeds) if tagger.bayesian else []
+        self.jets = scored_jets.read(
+            files, tagger, window, self.columns, extra=[name for name, _ in extra]
+        )
         parts = self.jets.columns["split"]
         everything = np.ones(len(self.jets), dtype=bool)
         self.test = self.jets.where(parts == split.TEST if tagger.folds == 1 else everything)
@@ -128,6 +132,15 @@ class _Measurement:
             "alternatives": self._alternatives(thresholds),
             "baseline": self._baseline(),
         }
+        if self.tagger.bayesian:
+            result["posterior"] = posterior_measures.measure(
+                self.test,
+                self._as_trained(self.test),
+                self.names,
+                self.tagger.seeds,
+                self.how,
+                self.seed,
+            )
         for point in result["working_points"]:
             # A cut is made on the score, not on the discriminant against the others.
             point["threshold"] = comparisons.score_of(point["threshold"], len(self.names))

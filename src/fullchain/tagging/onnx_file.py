@@ -23,7 +23,7 @@ class _Probabilities(nn.Module):
     Of several trainings of a tagger it is their mean.
     """
 
-    def __init__(self, taggers: Sequence[Tagger]) -> None:
+    def __init__(self, taggers: Sequence[Any]) -> None:
         super().__init__()
         self.taggers = nn.ModuleList(taggers)
         self.names = list(taggers[0].view.examples)
@@ -40,9 +40,11 @@ def save_onnx(path: Path, taggers: Sequence[Tagger], settings: TaggerSettings) -
 
     Inputs are those of the view (for particles ``constituents`` and ``jet``), outputs ``score``
     (jets,), the probability of the signal, and ``probabilities`` (jets, classes), the signal first;
-    for several trainings of a tagger, their mean.
+    for several trainings of a tagger, their mean. Of a Bayesian tagger whose last layer alone has
+    a distribution they are those of `tagging predict`, else those at the means of the weights.
     """
     tagger = taggers[0]
+    taggers = [_without_distributions(one) for one in taggers]
     examples = tagger.view.examples
     jets = torch.export.Dim("jets")
     with warnings.catch_warnings(), _quiet("torch.onnx"):
@@ -60,6 +62,15 @@ def save_onnx(path: Path, taggers: Sequence[Tagger], settings: TaggerSettings) -
         raise RuntimeError("torch.onnx.export gave no program")
     with atomic(path) as temporary:
         onnx.save(_documented(program.model_proto, tagger, settings), temporary)
+
+
+def _without_distributions(tagger: Tagger) -> Any:
+    """Give something whose softmax is the probability, with weights that are numbers."""
+    if tagger.bayesian is None:
+        return tagger
+    from fullchain.tagging.bayesian import Predictive
+
+    return Predictive(tagger, tagger.bayesian.samples)
 
 
 def _documented(model: Any, tagger: Tagger, settings: TaggerSettings) -> Any:

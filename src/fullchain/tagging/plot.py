@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from fullchain.drawing import curve, histogram, points, ratio_band, ratio_points
 from fullchain.plotting import COLOURS, FigureSet, figure, figure_set, finish, ratio_figure
 from fullchain.step import Given, Input, Output
-from fullchain.tagging import robustness_figures
+from fullchain.tagging import posterior_figures, robustness_figures
 
 Numbers = dict[str, Any]
 
@@ -54,6 +54,7 @@ def main(
         mine = [training for training in trainings if training["tagger"] == one["tagger"]]
         _histories(figures, one["tagger"], mine)
         _dependence(figures, one)
+        posterior_figures.draw(figures, one, _right(one))
     robustness_figures.draw(
         figures, [json.loads(path.read_text(encoding="utf-8")) for path in robustness]
     )
@@ -285,16 +286,18 @@ def _histories(figures: FigureSet, tagger: str, histories: list[Numbers]) -> Non
         best = history["best_epoch"] + 1
         kept = f"model kept (epoch {best})" if len(histories) == 1 else None
         ax.axvline(best, color="0.5", linewidth=1.0, label=kept)
-    finish(ax, xlabel="epoch", ylabel="cross entropy", right="")
+    bound = "divergence" in histories[0]["train"][0] if histories[0]["train"] else False
+    what = "cross entropy + KL / N" if bound else "cross entropy"
+    finish(ax, xlabel="epoch", ylabel=what, right="")
     jets = " and ".join(f"{n} {name}" for name, n in histories[0]["jets"]["train"].items())
     several = f" (vertical lines: epochs kept of {len(histories)})" if len(histories) > 1 else ""
     figures.save(
         fig,
         f"history_{tagger}",
         f"Training of {tagger}",
-        f"Cross entropy of {tagger} after each epoch, for {jets} jets to train on and "
-        f"{histories[0]['parameters']} parameters{several}. In training, the mean over the epoch "
-        "while the network changes; in validation, after it.",
+        f"{what.replace('c', 'C', 1)} of {tagger} after each epoch, for {jets} jets to train on "
+        f"and {histories[0]['parameters']} parameters{several}. In training, the mean over the "
+        "epoch while the network changes; in validation, after it.",
     )
 
 

@@ -2,11 +2,12 @@
 
 The score is the mean over the seeds. Where a tagger has folds, a jet of a sample that it is trained
 on, or of one that stands in for such a sample, gets the score of the training that did not see its
-event; other jets get the mean over the folds.
+event; other jets get the mean over the folds. A Bayesian tagger gives each score a standard
+deviation, too.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ from fullchain.tagging import members
 from fullchain.tagging.jets_reading import IDENTITY, Jets, count, stream
 from fullchain.tagging.members import Member
 from fullchain.tagging.model_file import Trained, read_models
+from fullchain.tagging.posterior import seed_posteriors
+from fullchain.tagging.posterior_columns import extra_columns, posterior_columns
 from fullchain.tagging.score_files import ScoreWriter, named_columns
 from fullchain.tagging.settings import SplitSettings
 from fullchain.tagging.tagger import probabilities
@@ -43,10 +46,11 @@ def main(
     place = device.choose(settings["tagging.training.device"])
     total = sum(count(path) for path in jets)
     seeds = len({one.member.seed for one in trained})
+    extra = extra_columns(chosen.class_names, seeds) if chosen.bayesian else []
     with (
         device.repeatable(settings["tagging.training.threads"]),
         atomic(scores) as temporary,
-        ScoreWriter(temporary, chosen.class_names, seeds) as writer,
+        ScoreWriter(temporary, chosen.class_names, seeds, extra) as writer,
         progress(f"scores of {sample}", total, "jets") as advance,
     ):
         for path in jets:
@@ -57,9 +61,23 @@ def main(
                 columns["fold"] = hashes = _hashes(batch, settings.seed)
                 columns["split"] = members.recorded_parts(hashes, chosen.folds, fractions, sample)
                 folds = members.fold_of(hashes, chosen.folds) if by_fold else None
-                found = seed_probabilities(trained, view.arrays(batch), folds, place)
-                writer.write(columns | named_columns(found, chosen.class_names))
+                writer.write(columns | _scores(trained, view.arrays(batch), folds, place))
                 advance(len(batch))
+
+
+def _scores(
+    trained: list[Trained],
+    arrays: Arrays,
+    folds: npt.NDArray[np.intp] | None,
+    place: torch.device,
+) -> dict[str, npt.NDArray[Any]]:
+    """All columns of scores."""
+    chosen = trained[0].settings
+    if chosen.bayesian:
+        found = seed_posteriors(trained, arrays, folds, place)
+        return posterior_columns(found, chosen.class_names)
+    single = seed_probabilities(trained, arrays, folds, place)
+    return named_columns(single, chosen.class_names)
 
 
 def seed_probabilities(

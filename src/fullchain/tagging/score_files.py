@@ -77,8 +77,8 @@ def class_probabilities(
     return np.stack([np.asarray(columns[name], dtype=float) for name in names], axis=1)
 
 
-def schema(classes: Sequence[str], seeds: int) -> Any:
-    """Schema of a file of scores."""
+def schema(classes: Sequence[str], seeds: int, extra: Sequence[tuple[str, str]] = ()) -> Any:
+    """Schema of a file of scores; `extra` has names and descriptions of further ones."""
     own = [
         (name, f"probability of {one} for classes of equal size")
         for name, one in zip(score_columns(classes), classes, strict=False)
@@ -88,6 +88,7 @@ def schema(classes: Sequence[str], seeds: int) -> Any:
         for seed, names in enumerate(seed_columns(classes, seeds))
         for name in names
     ]
+    own += extra
     fields = (*_FIRST, *((name, pyarrow.float32(), text) for name, text in own), *_LAST)
     return pyarrow.schema(
         [
@@ -106,10 +107,18 @@ class ScoreWriter:
         File to write.
     classes, seeds
         Names of the classes, the signal first, and number of seeds of the tagger.
+    extra
+        Names and descriptions of further columns.
     """
 
-    def __init__(self, path: Path, classes: Sequence[str], seeds: int) -> None:
-        self.schema = schema(classes, seeds)
+    def __init__(
+        self,
+        path: Path,
+        classes: Sequence[str],
+        seeds: int,
+        extra: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self.schema = schema(classes, seeds, extra)
         self._file = pyarrow.parquet.ParquetWriter(path, self.schema, compression="zstd")
 
     def __enter__(self) -> "ScoreWriter":

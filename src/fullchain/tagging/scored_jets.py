@@ -71,6 +71,7 @@ def read(
     *,
     stand_ins: Mapping[str, str] | None = None,
     splits: Sequence[str] | None = None,
+    extra: Sequence[str] = (),
 ) -> ScoredJets:
     """Read the nominal jets of the classes of a tagger inside a window.
 
@@ -85,6 +86,8 @@ def read(
     splits
         Parts of the events to keep of the samples that have no stand-in; None for all. Of a
         stand-in, all jets are kept: none was trained on.
+    extra
+        Columns of scores, beside the probabilities; they become columns of the jets.
 
     Raises
     ------
@@ -95,7 +98,7 @@ def read(
     wanted = [tagger.classes[name] for name in classes]
     own = score_files.score_columns(classes)
     single = score_files.seed_columns(classes, tagger.seeds)
-    also = list(dict.fromkeys([*own, *(name for names in single for name in names)]))
+    also = list(dict.fromkeys([*own, *(name for names in single for name in names), *extra]))
     names = list(dict.fromkeys((*selection.COLUMNS, *IDENTITY, "weight", *columns)))
     pieces: list[Columns] = []
     for number, sample in enumerate(tagger.samples):

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from fullchain.learning.settings import TrainingSettings
 from fullchain.model import SettingsModel
 from fullchain.tagging.architectures import Architecture
+from fullchain.tagging.bayesian_settings import BayesianSettings
 from fullchain.tagging.cost_settings import CostSettings
 from fullchain.tagging.pfn_settings import PfnSettings
 from fullchain.tagging.robustness_settings import RobustnessSettings
@@ -164,6 +165,11 @@ class TaggerSettings(SettingsModel):
         ge=1,
         description="trainings that differ in their random numbers only; the score is their mean",
     )
+    bayesian: BayesianSettings | None = Field(
+        None,
+        description="give weights of the network a distribution, and each score an uncertainty "
+        "(1904.10004); null: each weight is a number",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -206,6 +212,30 @@ class TaggerSettings(SettingsModel):
                 f"reweighting.reference: no class is called {self.reweighting.reference!r}; known "
                 f"are {', '.join(known)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _bayesian_is_possible(self) -> "TaggerSettings":
+        if self.bayesian is None:
+            return self
+        sizes = self.architecture
+        if sizes.kind == "trees":
+            raise ValueError(
+                "bayesian: trees have no weights that could have a distribution; set bayesian to "
+                "null, or take a network (mlp sees the same observables)"
+            )
+        if sizes.kind == "lgatr" and sizes.variant == "full":
+            raise ValueError(
+                "bayesian: the logits of lgatr with variant full do not come from a linear layer; "
+                "take variant slim"
+            )
+        for name in self.classes:
+            if len(self.classes) > 2 and f"_{name}".endswith(("_std", "_at_mean")):
+                raise ValueError(
+                    f"classes: {name!r} would give its column of scores the name of an "
+                    "uncertainty; a class of a bayesian tagger must not be called std or at_mean, "
+                    "nor end in _std or _at_mean"
+                )
         return self
 
     @property

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fullchain.errors import InputError
 from fullchain.metrics import Metric, write_metrics
 from fullchain.step import Given, Input, Output
+from fullchain.tagging.posterior_table import posterior_metrics
 from fullchain.tagging.published import NOTE, Published, reference
 from fullchain.tagging.robustness_metrics import robustness_metrics
 
@@ -52,6 +53,8 @@ def tagger_metrics(measured: dict[str, Any]) -> list[Metric]:
         *_expected_calibration_error(name, measured["temperature"]),
         *_robustness(name, measured["alternatives"]),
     ]
+    if "posterior" in measured:
+        rows += posterior_metrics(name, measured["posterior"])
     part = "test part" if measured["folds"] == 1 else "folds"
     for label, number in measured["jets"].items():
         rows.append(

@@ -1,5 +1,6 @@
 """A tagger: preprocessing and network in one module, from what is read of a jet to its classes."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,12 @@ class Tagger(nn.Module):
         self.view = view_of(settings)
         self.standardise = Standardise(standardisation, self.view.clip)
         self.network = network_of(settings, self.view)
+        self.bayesian = settings.bayesian
+        if self.bayesian is not None:
+            from fullchain.tagging.bayesian import make_bayesian
+
+            example = self.view.prepared(self.view.examples, self.standardise)
+            make_bayesian(self.network, example, self.classes, self.bayesian)
 
     def forward(self, tensors: Tensors) -> Tensor:
         """Give the logits of the classes, shape (jets, classes).
@@ -89,25 +96,38 @@ def _without(values: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in names}
 
 
+def batches(
+    tagger: Tagger, arrays: Arrays, device: torch.device, batch_size: int | None = None
+) -> Iterator[tuple[slice, Tensors]]:
+    """Give rows and tensors of some jets at a time."""
+    batch_size = batch_size or BATCH.get(tagger.kind, 1024)
+    names = list(tagger.view.examples)
+    for start in range(0, len(arrays[names[0]]), batch_size):
+        chosen = slice(start, start + batch_size)
+        yield (
+            chosen,
+            {name: torch.from_numpy(arrays[name][chosen]).to(device) for name in names},
+        )
+
+
 @torch.no_grad()
 def probabilities(
     tagger: Tagger, arrays: Arrays, device: torch.device, batch_size: int | None = None
 ) -> npt.NDArray[np.float32]:
     """Probability of each class for each jet, shape (jets, classes), for classes of equal size.
 
-    A jet that has nothing to look at gets NaN: a number would look like an answer.
+    A jet that has nothing to look at gets NaN: a number would look like an answer. Of a Bayesian
+    tagger it is the mean over the samples of its weights.
     """
+    if tagger.bayesian is not None:
+        from fullchain.tagging.posterior import posterior
+
+        return posterior(tagger, arrays, device, batch_size).mean.astype(np.float32)
     tagger.to(device).eval()
-    batch_size = batch_size or BATCH.get(tagger.kind, 1024)
-    names = list(tagger.view.examples)
-    jets = len(arrays[names[0]])
-    pieces = []
-    for start in range(0, jets, batch_size):
-        tensors = {
-            name: torch.from_numpy(arrays[name][start : start + batch_size]).to(device)
-            for name in names
-        }
-        pieces.append(torch.softmax(tagger(tensors), dim=1).cpu().numpy())
+    pieces = [
+        torch.softmax(tagger(tensors), dim=1).cpu().numpy()
+        for _, tensors in batches(tagger, arrays, device, batch_size)
+    ]
     result = np.concatenate(pieces) if pieces else np.empty((0, tagger.classes), dtype=np.float32)
     result[tagger.view.empty(arrays)] = np.nan
     return result

@@ -21,6 +21,7 @@ from fullchain.learning.checkpoint import fingerprint
 from fullchain.learning.settings import TrainingSettings
 from fullchain.learning.training import (
     Batch,
+    Objective,
     Resumption,
     initialised,
     train,
@@ -105,10 +106,11 @@ def _train(
     if isinstance(task.tagger.architecture, TreesSettings):
         return _boosted(task.tagger, view, batches, seed)
     scale = standardisation(task.tagger, view, batches[split.TRAIN])
+    objective, facts = _objective(task, view, batches, how)
     network = initialised(seed, lambda: Tagger(task.tagger, scale))
     record = train(
         network,
-        Classification(view, task.tagger.rotate),
+        objective,
         batches[split.TRAIN],
         batches[split.VALIDATION],
         how,
@@ -117,7 +119,27 @@ def _train(
         description=description,
     )
     assert isinstance(network, Tagger)
-    return network, record.as_dict()
+    return network, {**facts, **record.as_dict()}
+
+
+def _objective(
+    task: Task, view: View, batches: Batches, how: TrainingSettings
+) -> tuple[Objective, dict[str, Any]]:
+    """Give what is minimised, and numbers of it for the record."""
+    chosen = task.tagger.bayesian
+    if chosen is None:
+        return Classification(view, task.tagger.rotate), {}
+    from fullchain.tagging.variational_loss import NegativeBound, effective_number
+
+    if how.weight_decay > 0:
+        raise InputError(
+            f"weight_decay is {how.weight_decay:g}, but the tagger is bayesian: its prior holds "
+            "the weights back, and decay would pull widths to one; set weight_decay to 0 in the "
+            "training of this tagger"
+        )
+    jets = effective_number(batches[split.TRAIN]["weight"])
+    bound = NegativeBound(view, task.tagger.rotate, jets, chosen.samples)
+    return bound, {"effective_jets": jets}
 
 
 def _boosted(
