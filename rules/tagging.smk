@@ -13,6 +13,12 @@ TAGGING_FIGURES = [
         for name in TAGGERS
         for column in CONFIG.tagging.evaluation.bins
     ),
+    *(
+        f"{figure}_{name}"
+        for name in TAGGERS
+        if TAGGERS[name].between
+        for figure in ("between", "resilience")
+    ),
 ]
 TAGGING_GPU = int(CONFIG.tagging.training.device != "cpu")
 
@@ -28,15 +34,18 @@ def training_gpu(wildcards):
 
 
 def tagger_samples(tagger):
-    """Names of the samples that a tagger is trained on."""
-    return TAGGERS[tagger].samples
+    """Names of the samples that a tagger is trained on, also those of a second generator."""
+    return TAGGERS[tagger].training_samples
 
 
 def measured_samples(tagger):
     """Names of the samples that a tagger is measured on: its own, and their stand-ins."""
     own = tagger_samples(tagger)
     alternatives = CONFIG.tagging.evaluation.alternatives.values()
-    others = [new for names in alternatives for old, new in names.items() if old in own]
+    classes = TAGGERS[tagger].samples
+    others = [
+        new for names in alternatives for old, new in names.items() if old in classes
+    ]
     return list(dict.fromkeys([*own, *others]))
 
 
@@ -96,8 +105,13 @@ def training_settings(tagger):
 
 
 def prediction_settings(tagger):
-    """What scores depend on; with folds, also which samples stand in for others."""
+    """What scores depend on; with folds, also which samples stand in for others.
+
+    A tagger between two generators is scored at several places between them.
+    """
     paths = ["tagging.split", "tagging.training.device", "tagging.training.threads"]
+    if TAGGERS[tagger].between:
+        paths.append("tagging.evaluation.interpolation")
     if TAGGERS[tagger].folds > 1:
         paths.append("tagging.evaluation.alternatives")
     return settings("seed", *paths)

@@ -19,7 +19,13 @@ from fullchain.learning import roc, split
 from fullchain.learning.calibration import calibration_error, fit_temperature, probabilities
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
-from fullchain.tagging import comparisons, dependence, scored_jets
+from fullchain.tagging import (
+    between_performance,
+    comparisons,
+    dependence,
+    score_files,
+    scored_jets,
+)
 from fullchain.tagging.performance import (
     Sample,
     calibration,
@@ -106,7 +112,8 @@ class _Measurement:
         self.seed = derive(seed, "tagging", "evaluate")
         bins = [name.removeprefix("abs_") for name in how.bins]
         self.columns = list(dict.fromkeys((*READ, *tagger.reweighting.variables, *bins)))
-        self.jets = scored_jets.read(files, tagger, window, self.columns)
+        self.grid = between_performance.score_columns(tagger, how)
+        self.jets = scored_jets.read(files, tagger, window, self.columns, scores=self.grid)
         parts = self.jets.columns["split"]
         everything = np.ones(len(self.jets), dtype=bool)
         self.test = self.jets.where(parts == split.TEST if tagger.folds == 1 else everything)
@@ -128,6 +135,8 @@ class _Measurement:
             "alternatives": self._alternatives(thresholds),
             "baseline": self._baseline(),
         }
+        if self.tagger.between is not None:
+            result["between"] = self._between()
         for point in result["working_points"]:
             # A cut is made on the score, not on the discriminant against the others.
             point["threshold"] = comparisons.score_of(point["threshold"], len(self.names))
@@ -271,6 +280,45 @@ class _Measurement:
                 "working_points": points,
             }
         return found
+
+    def _between(self) -> dict[str, Any]:
+        """Measure the tagger from one generator to the other, see `between_performance`."""
+        assert self.tagger.between is not None
+        second = self.tagger.between.samples
+        own = {
+            name: {old: new for old, new in stand_ins.items() if old in self.tagger.samples}
+            for name, stand_ins in self.how.alternatives.items()
+        }
+        # An alternative that is the second generator would be measured twice.
+        others = {name: found for name, found in own.items() if found not in ({}, second)}
+        sets = {"second": second, **others}
+        read = {
+            name: scored_jets.read(
+                self.files,
+                self.tagger,
+                self.window,
+                self.columns,
+                scores=self.grid,
+                stand_ins=stand_ins,
+                # Of the second generator the validation part is needed, too.
+                splits=None if name == "second" or self.tagger.folds > 1 else [split.TEST],
+            )
+            for name, stand_ins in sets.items()
+        }
+        points = {score_files.working_point(scores) for _, scores in self.files.values()}
+        if len(points) > 1:
+            raise InputError(
+                f"the scores are for different working points {sorted(points)}; predict again"
+            )
+        return between_performance.measure(
+            {"first": self.jets, **read},
+            {"first": {name: name for name in self.tagger.samples}, **sets},
+            self.tagger,
+            self.how,
+            points.pop(),
+            self._as_trained,
+            self.seed,
+        )
 
     def _baseline(self) -> dict[str, Any]:
         baseline, jets = self.how.baseline, self.test

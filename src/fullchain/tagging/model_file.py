@@ -77,6 +77,8 @@ def load(path: Path) -> Trained:
 def read_models(paths: list[Path]) -> list[Trained]:
     """Read all trainings of a tagger, in order of fold and seed.
 
+    Between two generators, all get the mean of their working points.
+
     Raises InputError where they are not of one tagger, or one is missing.
     """
     trained = sorted((load(path) for path in paths), key=lambda one: one.member)
@@ -94,4 +96,9 @@ def read_models(paths: list[Path]) -> list[Trained]:
             f"the models given are {', '.join(one.name for one in have)}; needed are "
             f"{', '.join(one.name for one in wanted)}"
         )
+    if first.between is not None:
+        # Each has found its own; the score is a mean of all at one place.
+        point = sum(float(one.tagger.working_point) for one in trained) / len(trained)
+        for one in trained:
+            one.tagger.set_working_point(point)
     return trained

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from fullchain.drawing import curve, histogram, points, ratio_band, ratio_points
 from fullchain.plotting import COLOURS, FigureSet, figure, figure_set, finish, ratio_figure
 from fullchain.step import Given, Input, Output
+from fullchain.tagging import between_figures
 
 Numbers = dict[str, Any]
 
@@ -52,6 +53,8 @@ def main(
         mine = [training for training in trainings if training["tagger"] == one["tagger"]]
         _histories(figures, one["tagger"], mine)
         _dependence(figures, one)
+        if "between" in one:
+            between_figures.draw(figures, one, _right(one))
     figures.write()
 
 

@@ -3,6 +3,9 @@
 The score is the mean over the seeds. Where a tagger has folds, a jet of a sample that it is trained
 on, or of one that stands in for such a sample, gets the score of the training that did not see its
 event; other jets get the mean over the folds.
+
+A tagger between two generators gives the score at its working point, and further ones on a grid
+from the first generator to the second.
 """
 
 from pathlib import Path
@@ -16,11 +19,12 @@ from fullchain.atomic import atomic
 from fullchain.learning import device, split
 from fullchain.progress import progress
 from fullchain.step import Given, Input, Option, Output
-from fullchain.tagging import members
+from fullchain.tagging import between_scores, members
+from fullchain.tagging.conditioned import at_parameter
 from fullchain.tagging.jets_reading import IDENTITY, Jets, count, stream
 from fullchain.tagging.members import Member
 from fullchain.tagging.model_file import Trained, read_models
-from fullchain.tagging.score_files import ScoreWriter, named_columns
+from fullchain.tagging.score_files import SCORE, ScoreWriter, named_columns, score_columns
 from fullchain.tagging.settings import SplitSettings
 from fullchain.tagging.tagger import probabilities
 from fullchain.tagging.views import Arrays, view_of
@@ -43,10 +47,18 @@ def main(
     place = device.choose(settings["tagging.training.device"])
     total = sum(count(path) for path in jets)
     seeds = len({one.member.seed for one in trained})
+    grid: list[float] = []
+    point = None
+    if chosen.between is not None:
+        grid = settings["tagging.evaluation.interpolation"]
+        # As it was given: single precision has no 0.1.
+        point = round(float(trained[0].tagger.working_point), 6)
+    own = [SCORE, *score_columns(chosen.class_names)]
+    further = between_scores.descriptions(own, grid)
     with (
         device.repeatable(settings["tagging.training.threads"]),
         atomic(scores) as temporary,
-        ScoreWriter(temporary, chosen.class_names, seeds) as writer,
+        ScoreWriter(temporary, chosen.class_names, seeds, further, point) as writer,
         progress(f"scores of {sample}", total, "jets") as advance,
     ):
         for path in jets:
@@ -57,8 +69,15 @@ def main(
                 columns["fold"] = hashes = _hashes(batch, settings.seed)
                 columns["split"] = members.recorded_parts(hashes, chosen.folds, fractions, sample)
                 folds = members.fold_of(hashes, chosen.folds) if by_fold else None
-                found = seed_probabilities(trained, view.arrays(batch), folds, place)
-                writer.write(columns | named_columns(found, chosen.class_names))
+                arrays = view.arrays(batch)
+                found = seed_probabilities(trained, arrays, folds, place)
+                columns |= named_columns(found, chosen.class_names)
+                for r in grid:
+                    found = seed_probabilities(trained, at_parameter(arrays, r), folds, place)
+                    there = named_columns(found, chosen.class_names)
+                    names = zip(own, between_scores.columns(own, r), strict=True)
+                    columns |= {new: there[name] for name, new in names}
+                writer.write(columns)
                 advance(len(batch))
 
 
@@ -96,12 +115,12 @@ def _hashes(jets: Jets, seed: int) -> npt.NDArray[np.float64]:
 
 
 def _trained_on(trained: Trained, settings: Given) -> set[str]:
-    """Samples whose jets get the score of one fold: those of the tagger, and their stand-ins.
+    """Samples whose jets get the score of one fold: all in training, and their stand-ins.
 
     A mean over folds is a better tagger than one of them: with it, a stand-in would differ for
     another reason than its simulation.
     """
-    samples = set(trained.settings.samples)
+    samples = set(trained.settings.training_samples)
     if trained.settings.folds == 1:
         return samples
     alternatives = settings["tagging.evaluation.alternatives"]

@@ -69,6 +69,7 @@ def read(
     window: SelectionSettings,
     columns: Sequence[str],
     *,
+    scores: Sequence[str] = (),
     stand_ins: Mapping[str, str] | None = None,
     splits: Sequence[str] | None = None,
 ) -> ScoredJets:
@@ -80,11 +81,13 @@ def read(
         Files of the samples of the tagger and of those that stand in for them.
     columns
         Columns of the jets, beside those of the selection.
+    scores
+        Columns of the scores to read beside the probabilities; they become columns of the jets.
     stand_ins
         Samples to read instead of those of the tagger, by name of the latter.
     splits
-        Parts of the events to keep of the samples that have no stand-in; None for all. Of a
-        stand-in, all jets are kept: none was trained on.
+        Parts of the events to keep of the samples that the tagger is trained on; None for all. Of
+        others, which stand in for them, all jets are kept: none was trained on.
 
     Raises
     ------
@@ -95,18 +98,17 @@ def read(
     wanted = [tagger.classes[name] for name in classes]
     own = score_files.score_columns(classes)
     single = score_files.seed_columns(classes, tagger.seeds)
-    also = list(dict.fromkeys([*own, *(name for names in single for name in names)]))
+    also = list(dict.fromkeys([*own, *(name for names in single for name in names), *scores]))
     names = list(dict.fromkeys((*selection.COLUMNS, *IDENTITY, "weight", *columns)))
     pieces: list[Columns] = []
     for number, sample in enumerate(tagger.samples):
         taken = (stand_ins or {}).get(sample, sample)
         if taken not in files:
             raise InputError(f"no jets and scores of sample {taken} were given")
-        jets, scores = files[taken]
-        for batch in score_files.stream_scored(jets, scores, names, also):
+        for batch in score_files.stream_scored(*files[taken], names, also):
             target = selection.class_numbers(batch, sample, wanted)
             keep = selection.in_window(batch, window) & (target >= 0)
-            if splits is not None and taken == sample:
+            if splits is not None and taken in tagger.training_samples:
                 keep &= np.isin(batch["split"], splits)
             kept = {name: column[keep] for name, column in batch.items()}
             kept["target"], kept["sample"] = target[keep], np.full(int(keep.sum()), number)

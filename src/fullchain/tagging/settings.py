@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from fullchain.learning.settings import TrainingSettings
 from fullchain.model import SettingsModel
 from fullchain.tagging.architectures import Architecture
+from fullchain.tagging.between_settings import BetweenSettings
 from fullchain.tagging.pfn_settings import PfnSettings
 from fullchain.tagging.trees_settings import TreesSettings
 
@@ -162,6 +163,11 @@ class TaggerSettings(SettingsModel):
         ge=1,
         description="trainings that differ in their random numbers only; the score is their mean",
     )
+    between: BetweenSettings | None = Field(
+        None,
+        description="a second generator: the network is trained on all mixtures of both at once, "
+        "with the part r of the second as one more input; null for one generator",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -206,6 +212,34 @@ class TaggerSettings(SettingsModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _two_generators(self) -> "TaggerSettings":
+        if self.between is None:
+            return self
+        if isinstance(self.architecture, TreesSettings):
+            raise ValueError(
+                "between: trees are fitted once to jets with one r each, and not to new ones in "
+                "each epoch; take architecture mlp, which sees the same observables"
+            )
+        for name in self.samples:
+            if name not in self.between.samples:
+                raise ValueError(
+                    f"between.samples: no sample of the second generator stands in for {name}"
+                )
+        for name in self.between.samples:
+            if name not in self.samples:
+                raise ValueError(
+                    f"between.samples.{name}: no class takes jets of {name}; there are "
+                    f"{', '.join(self.samples)}"
+                )
+        for name in self.classes:
+            if re.fullmatch(r"r[0-9]\w*|\w*_r[0-9]\w*", name):
+                raise ValueError(
+                    f"classes: {name!r} would be taken for a value of r in the columns of scores; "
+                    "call the class something else"
+                )
+        return self
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes in the order of the outputs: the signal, then by alphabet.
@@ -216,12 +250,18 @@ class TaggerSettings(SettingsModel):
 
     @property
     def samples(self) -> tuple[str, ...]:
-        """Names of the samples that the tagger is trained on, each once, in order of classes."""
+        """Names of the samples of the classes, each once, in order of classes."""
         return tuple(
             dict.fromkeys(
                 sample for name in self.class_names for sample in self.classes[name].samples
             )
         )
+
+    @property
+    def training_samples(self) -> tuple[str, ...]:
+        """Names of all samples that the tagger is trained on: with those of a second generator."""
+        own = self.samples
+        return (*own, *(self.between.samples[name] for name in own)) if self.between else own
 
 
 class BaselineSettings(SettingsModel):
@@ -267,6 +307,12 @@ class EvaluationSettings(SettingsModel):
         description="edges of the bins in which the efficiency of a fixed cut is measured, by "
         "column of the jets; abs_eta is |eta|",
     )
+    interpolation: tuple[float, ...] = Field(
+        (0.0, 0.25, 0.5, 0.75, 1.0),
+        min_length=2,
+        description="parts r of the second generator at which a tagger between two generators is "
+        "measured, from 0 to 1; each makes a column of scores (score_r0, score_r0p25, ...)",
+    )
     baseline: BaselineSettings = Field(
         default_factory=BaselineSettings, description="cut that the taggers are compared with"
     )
@@ -276,6 +322,13 @@ class EvaluationSettings(SettingsModel):
         for point in self.working_points:
             if not 0 < point < 1:
                 raise ValueError(f"a working point is a signal efficiency in (0, 1), not {point}")
+        return self
+
+    @model_validator(mode="after")
+    def _from_one_generator_to_the_other(self) -> "EvaluationSettings":
+        grid = list(self.interpolation)
+        if grid != sorted(set(grid)) or (grid[0], grid[-1]) != (0.0, 1.0):
+            raise ValueError(f"interpolation: values that rise from 0 to 1, not {grid}")
         return self
 
     @model_validator(mode="after")
@@ -312,12 +365,22 @@ class TaggingSettings(SettingsModel):
     @model_validator(mode="after")
     def _divided_samples_have_no_folds(self) -> "TaggingSettings":
         for name, tagger in self.taggers.items():
-            divided = set(tagger.samples) & set(self.split.samples)
+            divided = set(tagger.training_samples) & set(self.split.samples)
             if divided and tagger.folds > 1:
                 raise ValueError(
                     f"taggers.{name}.folds: split.samples puts {', '.join(sorted(divided))} into "
                     "one part; folds would mix the parts, so take folds: 1"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _generators_have_their_names(self) -> "TaggingSettings":
+        taken = {"first", "second"} & set(self.evaluation.alternatives)
+        if taken and any(tagger.between for tagger in self.taggers.values()):
+            raise ValueError(
+                f"evaluation.alternatives.{min(taken)}: beside a tagger between two generators "
+                "this is the name of one of them; call the alternative something else"
+            )
         return self
 
     @model_validator(mode="after")

@@ -21,6 +21,7 @@ from fullchain.learning.checkpoint import fingerprint
 from fullchain.learning.settings import TrainingSettings
 from fullchain.learning.training import (
     Batch,
+    Objective,
     Resumption,
     initialised,
     train,
@@ -29,6 +30,7 @@ from fullchain.learning.training import (
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
 from fullchain.tagging import members, model_file, onnx_file
+from fullchain.tagging.between_training import Interpolated, find_working_point
 from fullchain.tagging.members import Member
 from fullchain.tagging.settings import SelectionSettings, SplitSettings, TaggerSettings
 from fullchain.tagging.tagger import Tagger
@@ -85,7 +87,7 @@ def named(jets: list[Path], samples: list[str], tagger: TaggerSettings) -> list[
     """
     if len(jets) != len(samples):
         raise InputError(f"{len(jets)} files of jets and {len(samples)} names of samples")
-    missing = [name for name in tagger.samples if name not in samples]
+    missing = [name for name in tagger.training_samples if name not in samples]
     if missing:
         raise InputError(
             f"no files of jets of {', '.join(missing)}, which the tagger is trained on"
@@ -106,9 +108,12 @@ def _train(
         return _boosted(task.tagger, view, batches, seed)
     scale = standardisation(task.tagger, view, batches[split.TRAIN])
     network = initialised(seed, lambda: Tagger(task.tagger, scale))
+    objective: Objective = Classification(view, task.tagger.rotate)
+    if task.tagger.between is not None:
+        objective = Interpolated(objective)
     record = train(
         network,
-        Classification(view, task.tagger.rotate),
+        objective,
         batches[split.TRAIN],
         batches[split.VALIDATION],
         how,
@@ -117,7 +122,12 @@ def _train(
         description=description,
     )
     assert isinstance(network, Tagger)
-    return network, record.as_dict()
+    if task.tagger.between is None or task.tagger.between.working_point != "best":
+        return network, record.as_dict()
+    with device.repeatable(how.threads):
+        place = device.choose(how.device)
+        found = find_working_point(network, batches[split.VALIDATION], place)
+    return network, {**record.as_dict(), "between": found}
 
 
 def _boosted(
