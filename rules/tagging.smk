@@ -26,6 +26,12 @@ TAGGING_FIGURES = [
     ),
     *(f"robustness_{name}" for name in CONFIG.tagging.robustness.perturbations),
     *(f"{kind}_{name}" for name in TAGGERS for kind in figures_of_uncertainty(name)),
+    *(
+        f"{figure}_{name}"
+        for name in TAGGERS
+        if TAGGERS[name].between
+        for figure in ("between", "resilience")
+    ),
 ]
 TAGGING_GPU = int(CONFIG.tagging.training.device != "cpu")
 
@@ -41,15 +47,18 @@ def training_gpu(wildcards):
 
 
 def tagger_samples(tagger):
-    """Names of the samples that a tagger is trained on."""
-    return TAGGERS[tagger].samples
+    """Names of the samples that a tagger is trained on, also those of a second generator."""
+    return TAGGERS[tagger].training_samples
 
 
 def measured_samples(tagger):
     """Names of the samples that a tagger is measured on: its own, and their stand-ins."""
     own = tagger_samples(tagger)
     alternatives = CONFIG.tagging.evaluation.alternatives.values()
-    others = [new for names in alternatives for old, new in names.items() if old in own]
+    classes = TAGGERS[tagger].samples
+    others = [
+        new for names in alternatives for old, new in names.items() if old in classes
+    ]
     return list(dict.fromkeys([*own, *others]))
 
 
@@ -109,8 +118,13 @@ def training_settings(tagger):
 
 
 def prediction_settings(tagger):
-    """What scores depend on; with folds, also which samples stand in for others."""
+    """What scores depend on; with folds, also which samples stand in for others.
+
+    A tagger between two generators is scored at several places between them.
+    """
     paths = ["tagging.split", "tagging.training.device", "tagging.training.threads"]
+    if TAGGERS[tagger].between:
+        paths.append("tagging.evaluation.interpolation")
     if TAGGERS[tagger].folds > 1:
         paths.append("tagging.evaluation.alternatives")
     return settings("seed", *paths)

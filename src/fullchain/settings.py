@@ -73,6 +73,8 @@ class Settings(SettingsModel):
         for tagger, settings in taggers.items():
             for name in settings.samples:
                 yield f"tagging.taggers.{tagger}", "sample", name, samples
+            for old, name in (settings.between.samples if settings.between else {}).items():
+                yield f"tagging.taggers.{tagger}.between.samples.{old}", "sample", name, samples
         if self.tagging:
             for name in self.tagging.split.samples:
                 yield "tagging.split.samples", "sample", name, samples

@@ -20,7 +20,8 @@ from fullchain.tagging import complexity, cost, model_file, perturb, timing
 from fullchain.tagging.members import Member
 from fullchain.tagging.model_file import load
 from fullchain.tagging.onnx_file import save_onnx
-from fullchain.tagging.settings import SelectionSettings, TaggerSettings, TaggingSettings
+from fullchain.tagging.selection_settings import SelectionSettings
+from fullchain.tagging.settings import TaggerSettings, TaggingSettings
 from fullchain.tagging.tagger import Tagger
 from fullchain.tagging.trees import TreeEnsemble
 

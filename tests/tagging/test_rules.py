@@ -99,6 +99,41 @@ def test_one_seed_more_leaves_the_trainings_that_are_there(text: str) -> None:
     assert own <= passed and "tagging.evaluation" not in passed
 
 
+BETWEEN = {
+    "between": {"samples": {"tt": "tt_a14", "qcd": "qcd_a14"}},
+}
+
+
+def test_scores_depend_on_the_grid_between_generators_where_there_are_two(text: str) -> None:
+    grid = "tagging.evaluation.interpolation"
+    assert grid not in given(text, {}, "prediction_settings")
+    assert grid in given(text, {"taggers": {"pfn": BETWEEN}}, "prediction_settings")
+    # Training does not depend on where it is measured.
+    passed = given(text, {"taggers": {"pfn": BETWEEN}}, "training_settings")
+    assert grid not in passed and "tagging.taggers.pfn.between" in passed
+
+
+def samples_of(text: str, function: str, overlay: dict[str, Any]) -> list[str]:
+    """Names of samples that a function of the rules gives for the tagger pfn."""
+    settings = validate({"tagging": overlay})
+    found: dict[str, Any] = {"CONFIG": settings}
+    found["TAGGERS"] = settings.tagging.taggers if settings.tagging else {}
+    for name in ("tagger_samples", "measured_samples"):
+        (source,) = re.findall(rf"^def {name}\(.*\n(?:    .*\n|\n(?=    ))+", text, re.MULTILINE)
+        exec(source, found)
+    return list(found[function]("pfn"))
+
+
+def test_samples_of_the_second_generator_are_trained_and_measured_on(text: str) -> None:
+    both = ["tt", "qcd", "tt_a14", "qcd_a14"]
+    overlay: dict[str, Any] = {"taggers": {"pfn": BETWEEN}}
+    assert samples_of(text, "tagger_samples", {}) == ["tt", "qcd"]
+    assert samples_of(text, "tagger_samples", overlay) == both
+    assert samples_of(text, "measured_samples", overlay) == both
+    overlay["evaluation"] = {"alternatives": {"pu": {"tt": "tt_pu50", "tt_a14": "wjet"}}}
+    assert samples_of(text, "measured_samples", overlay) == [*both, "tt_pu50"]
+
+
 def test_scores_depend_on_stand_ins_with_folds_only(text: str) -> None:
     stand_ins = "tagging.evaluation.alternatives"
     assert stand_ins not in given(text, {}, "prediction_settings")

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from fullchain.errors import InputError
 from fullchain.learning import roc
 from fullchain.seeds import stream
+from fullchain.tagging.evaluation_settings import EvaluationSettings
 from fullchain.tagging.performance import Sample, receiver
 from fullchain.tagging.scored_jets import ScoredJets
-from fullchain.tagging.settings import EvaluationSettings
 
 Array = npt.NDArray[np.float64]
 

@@ -32,6 +32,9 @@ class EnergyFlowNetwork(nn.Module):
         Sizes of the layers of Phi (the last is the latent dimension) and of F.
     dropout
         Dropout in the layers of F.
+    conditions
+        Last features of the cloud that are the same for all particles of a jet: Phi sees them
+        beside the angles, which breaks nothing of the above.
     """
 
     def __init__(
@@ -42,9 +45,11 @@ class EnergyFlowNetwork(nn.Module):
         phi: Sequence[int] = (100, 100, 256),
         f: Sequence[int] = (100, 100, 100),
         dropout: float = 0.0,
+        conditions: int = 0,
     ) -> None:
         super().__init__()
-        self.phi = dense(2, phi)
+        self.conditions = conditions
+        self.phi = dense(2 + conditions, phi)
         self.f = dense(phi[-1], f, dropout)
         self.output = nn.Linear(f[-1], classes)
 
@@ -53,6 +58,9 @@ class EnergyFlowNetwork(nn.Module):
         mask = cloud.mask.unsqueeze(-1)
         # Not by multiplication: padding may be so large that Phi of it is infinite.
         angles = torch.where(mask, cloud.angles, 0.0)
+        if self.conditions:
+            own = torch.where(mask, cloud.features[..., -self.conditions :], 0.0)
+            angles = torch.cat((angles, own), dim=-1)
         parts = pt_fractions(cloud.momenta, cloud.mask)
         latent = (parts.unsqueeze(1) @ self.phi(angles)).squeeze(1)
         return self.output(self.f(latent))

@@ -19,7 +19,15 @@ from fullchain.learning import roc, split
 from fullchain.learning.calibration import calibration_error, fit_temperature, probabilities
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
-from fullchain.tagging import comparisons, dependence, posterior_measures, scored_jets
+from fullchain.tagging import (
+    between_performance,
+    comparisons,
+    dependence,
+    posterior_measures,
+    score_files,
+    scored_jets,
+)
+from fullchain.tagging.evaluation_settings import EvaluationSettings
 from fullchain.tagging.performance import (
     Sample,
     calibration,
@@ -30,7 +38,8 @@ from fullchain.tagging.performance import (
 from fullchain.tagging.posterior_columns import extra_columns
 from fullchain.tagging.reweighting import tagger_weights
 from fullchain.tagging.scored_jets import Files, ScoredJets
-from fullchain.tagging.settings import EvaluationSettings, SelectionSettings, TaggerSettings
+from fullchain.tagging.selection_settings import SelectionSettings
+from fullchain.tagging.settings import TaggerSettings
 
 SMALLEST = 1e-7
 """Least probability: single precision holds no difference from one below."""
@@ -107,9 +116,10 @@ class _Measurement:
         self.seed = derive(seed, "tagging", "evaluate")
         bins = [name.removeprefix("abs_") for name in how.bins]
         self.columns = list(dict.fromkeys((*READ, *tagger.reweighting.variables, *bins)))
-        extra = extra_columns(self.names, tagger.seeds) if tagger.bayesian else []
+        self.grid = between_performance.score_columns(tagger, how)
+        extra = extra_columns(self.names, tagger.seeds) if tagger.bayesian else {}
         self.jets = scored_jets.read(
-            files, tagger, window, self.columns, extra=[name for name, _ in extra]
+            files, tagger, window, self.columns, scores=[*self.grid, *extra]
         )
         parts = self.jets.columns["split"]
         everything = np.ones(len(self.jets), dtype=bool)
@@ -141,6 +151,8 @@ class _Measurement:
                 self.how,
                 self.seed,
             )
+        if self.tagger.between is not None:
+            result["between"] = self._between()
         for point in result["working_points"]:
             # A cut is made on the score, not on the discriminant against the others.
             point["threshold"] = comparisons.score_of(point["threshold"], len(self.names))
@@ -284,6 +296,45 @@ class _Measurement:
                 "working_points": points,
             }
         return found
+
+    def _between(self) -> dict[str, Any]:
+        """Measure the tagger from one generator to the other, see `between_performance`."""
+        assert self.tagger.between is not None
+        second = self.tagger.between.samples
+        own = {
+            name: {old: new for old, new in stand_ins.items() if old in self.tagger.samples}
+            for name, stand_ins in self.how.alternatives.items()
+        }
+        # An alternative that is the second generator would be measured twice.
+        others = {name: found for name, found in own.items() if found not in ({}, second)}
+        sets = {"second": second, **others}
+        read = {
+            name: scored_jets.read(
+                self.files,
+                self.tagger,
+                self.window,
+                self.columns,
+                scores=self.grid,
+                stand_ins=stand_ins,
+                # Of the second generator the validation part is needed, too.
+                splits=None if name == "second" or self.tagger.folds > 1 else [split.TEST],
+            )
+            for name, stand_ins in sets.items()
+        }
+        points = {score_files.working_point(scores) for _, scores in self.files.values()}
+        if len(points) > 1:
+            raise InputError(
+                f"the scores are for different working points {sorted(points)}; predict again"
+            )
+        return between_performance.measure(
+            {"first": self.jets, **read},
+            {"first": {name: name for name in self.tagger.samples}, **sets},
+            self.tagger,
+            self.how,
+            points.pop(),
+            self._as_trained,
+            self.seed,
+        )
 
     def _baseline(self) -> dict[str, Any]:
         baseline, jets = self.how.baseline, self.test

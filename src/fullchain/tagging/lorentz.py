@@ -62,6 +62,9 @@ class LorentzTransformer(nn.Module):
         "none", or "features" for the features of the particles as further inputs.
     pooling
         "token" for a token beside the particles, "mean" for the mean over the particles.
+    conditions
+        Last features that are the same for all particles of a jet: they are inputs with any
+        `scalars`, and invariant.
 
     Raises
     ------
@@ -89,19 +92,21 @@ class LorentzTransformer(nn.Module):
         time: bool = True,
         scalars: str = "none",
         pooling: str = "token",
+        conditions: int = 0,
     ) -> None:
         super().__init__()
         if variant == "slim" and beam == "xyplane":
             raise ValueError("L-GATr-slim has no xyplane: choose another beam, or variant full")
         self.slim = variant == "slim"
         self.momentum_scale = momentum_scale
-        self.with_features = scalars == "features"
+        # Which of the features are inputs, counted from the last.
+        self.seen = features if scalars == "features" else conditions
         self.with_token = pooling == "token"
         references = get_spurions(None if beam == "none" else beam, time)
         references = references[:, 1:5] if self.slim else references
         self.register_buffer("references", references, persistent=False)
         # One scalar marks the token: all its other inputs are zero, as those of nothing are.
-        inputs = 1 + (features if self.with_features else 0)
+        inputs = 1 + self.seen
         self.net: nn.Module
         if self.slim:
             self.net = LGATrSlim(
@@ -170,8 +175,8 @@ class LorentzTransformer(nn.Module):
         if self.with_token:
             first = torch.arange(inputs.shape[1], device=inputs.device) == 0
             scalars = scalars + first.to(inputs.dtype)[None, :, None]
-        if self.with_features:
+        if self.seen:
             others = inputs.shape[1] - mask.shape[1]
-            seen = torch.where(real, features, 0.0)
+            seen = torch.where(real, features[..., -self.seen :], 0.0)
             scalars = torch.cat((scalars, functional.pad(seen, (0, 0, others, 0))), dim=-1)
         return inputs, scalars

@@ -10,7 +10,8 @@ from fullchain.errors import InputError
 from fullchain.learning import torch_file
 from fullchain.learning.standardise import Standardisation
 from fullchain.tagging.members import Member, members
-from fullchain.tagging.settings import SelectionSettings, TaggerSettings
+from fullchain.tagging.selection_settings import SelectionSettings
+from fullchain.tagging.settings import TaggerSettings
 from fullchain.tagging.tagger import Tagger
 
 FORMAT = 2
@@ -77,6 +78,8 @@ def load(path: Path) -> Trained:
 def read_models(paths: list[Path]) -> list[Trained]:
     """Read all trainings of a tagger, in order of fold and seed.
 
+    Between two generators, all get the mean of their working points.
+
     Raises InputError where they are not of one tagger, or one is missing.
     """
     trained = sorted((load(path) for path in paths), key=lambda one: one.member)
@@ -94,4 +97,9 @@ def read_models(paths: list[Path]) -> list[Trained]:
             f"the models given are {', '.join(one.name for one in have)}; needed are "
             f"{', '.join(one.name for one in wanted)}"
         )
+    if first.between is not None:
+        # Each has found its own; the score is a mean of all at one place.
+        point = sum(float(one.tagger.working_point) for one in trained) / len(trained)
+        for one in trained:
+            one.tagger.set_working_point(point)
     return trained

@@ -86,14 +86,17 @@ def _documented(model: Any, tagger: Tagger, settings: TaggerSettings) -> Any:
         "Jet tagger. constituents: pT [GeV], eta, phi, mass [GeV] and other fields (see metadata) "
         "in falling pT, zeros as padding; jet: pT [GeV], eta, phi, mass [GeV]; nodes, mask, "
         "neighbours: declusterings; score: probability of the first class for classes of equal "
-        "size; probabilities: of all classes."
+        "size; probabilities: of all classes. Of a tagger between two generators: for a mixture "
+        "with the part working_point (see metadata) of the second."
     )
     del model.metadata_props[:]
+    point = None if tagger.working_point is None else round(float(tagger.working_point), 6)
     for key, value in (
         ("settings", settings.model_dump(mode="json")),
         ("classes", list(settings.class_names)),
         ("fields", list(tagger.view.fields)),
         ("features", list(tagger.view.features)),
+        *([] if point is None else [("working_point", point)]),
     ):
         entry = model.metadata_props.add()
         entry.key = key

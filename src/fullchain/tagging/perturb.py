@@ -33,11 +33,13 @@ from fullchain.tagging import (
     robustness,
     selection,
 )
+from fullchain.tagging.evaluation_settings import EvaluationSettings
 from fullchain.tagging.jets_reading import FULL, IDENTITY, Scalars
 from fullchain.tagging.model_file import Trained, read_models
 from fullchain.tagging.robustness import Case, Compared
 from fullchain.tagging.robustness_settings import RobustnessSettings
-from fullchain.tagging.settings import EvaluationSettings, SelectionSettings, SplitSettings
+from fullchain.tagging.selection_settings import SelectionSettings
+from fullchain.tagging.settings import SplitSettings
 from fullchain.tagging.views import view_of
 
 Array = npt.NDArray[Any]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from fullchain.drawing import curve, histogram, points, ratio_band, ratio_points
 from fullchain.plotting import COLOURS, FigureSet, figure, figure_set, finish, ratio_figure
 from fullchain.step import Given, Input, Output
-from fullchain.tagging import posterior_figures, robustness_figures
+from fullchain.tagging import between_figures, posterior_figures, robustness_figures
 
 Numbers = dict[str, Any]
 
@@ -55,6 +55,8 @@ def main(
         _histories(figures, one["tagger"], mine)
         _dependence(figures, one)
         posterior_figures.draw(figures, one, _right(one))
+        if "between" in one:
+            between_figures.draw(figures, one, _right(one))
     robustness_figures.draw(
         figures, [json.loads(path.read_text(encoding="utf-8")) for path in robustness]
     )

@@ -41,25 +41,25 @@ class Posteriors(Protocol):
         ...
 
 
-def extra_columns(classes: Sequence[str], seeds: int) -> list[tuple[str, str]]:
+def extra_columns(classes: Sequence[str], seeds: int) -> dict[str, str]:
     """Names and descriptions of the columns beside the probabilities.
 
     Examples
     --------
-    >>> [name for name, _ in extra_columns(["top", "qcd"], 2)]
+    >>> list(extra_columns(["top", "qcd"], 2))
     ['score_std', 'score_at_mean', 'seed0_score_std', 'seed1_score_std']
     """
     names = [SCORE, *score_columns(classes)]
-    found = [
-        (f"{name}{STD}", f"standard deviation of {name} under the posterior of the weights")
+    found = {
+        f"{name}{STD}": f"standard deviation of {name} under the posterior of the weights"
         for name in names
-    ]
-    found += [(f"{name}{AT_MEAN}", f"{name} at the means of the weights") for name in names]
-    found += [
-        (f"{name}{STD}", f"the same of {name}")
+    }
+    found |= {f"{name}{AT_MEAN}": f"{name} at the means of the weights" for name in names}
+    found |= {
+        f"{name}{STD}": f"standard deviation of {name} under the posterior of the weights"
         for several in seed_columns(classes, seeds)
         for name in several
-    ]
+    }
     return found
 
 

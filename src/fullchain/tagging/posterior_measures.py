@@ -10,9 +10,9 @@ import numpy.typing as npt
 from fullchain.learning.calibration import calibration_error
 from fullchain.seeds import stream
 from fullchain.tagging import comparisons, posterior_columns, pulls
+from fullchain.tagging.evaluation_settings import EvaluationSettings
 from fullchain.tagging.performance import Sample, calibration, score_histogram
 from fullchain.tagging.scored_jets import ScoredJets
-from fullchain.tagging.settings import EvaluationSettings
 
 Array = npt.NDArray[np.float64]
 

@@ -4,6 +4,9 @@ The score is the mean over the seeds. Where a tagger has folds, a jet of a sampl
 on, or of one that stands in for such a sample, gets the score of the training that did not see its
 event; other jets get the mean over the folds. A Bayesian tagger gives each score a standard
 deviation, too.
+
+A tagger between two generators gives the score at its working point, and further ones on a grid
+from the first generator to the second.
 """
 
 from pathlib import Path
@@ -17,13 +20,14 @@ from fullchain.atomic import atomic
 from fullchain.learning import device, split
 from fullchain.progress import progress
 from fullchain.step import Given, Input, Option, Output
-from fullchain.tagging import members
+from fullchain.tagging import between_scores, members
+from fullchain.tagging.conditioned import at_parameter
 from fullchain.tagging.jets_reading import IDENTITY, Jets, count, stream
 from fullchain.tagging.members import Member
 from fullchain.tagging.model_file import Trained, read_models
 from fullchain.tagging.posterior import seed_posteriors
 from fullchain.tagging.posterior_columns import extra_columns, posterior_columns
-from fullchain.tagging.score_files import ScoreWriter, named_columns
+from fullchain.tagging.score_files import SCORE, ScoreWriter, named_columns, score_columns
 from fullchain.tagging.settings import SplitSettings
 from fullchain.tagging.tagger import probabilities
 from fullchain.tagging.views import Arrays, view_of
@@ -46,11 +50,20 @@ def main(
     place = device.choose(settings["tagging.training.device"])
     total = sum(count(path) for path in jets)
     seeds = len({one.member.seed for one in trained})
-    extra = extra_columns(chosen.class_names, seeds) if chosen.bayesian else []
+    grid: list[float] = []
+    point = None
+    if chosen.between is not None:
+        grid = settings["tagging.evaluation.interpolation"]
+        # As it was given: single precision has no 0.1.
+        point = round(float(trained[0].tagger.working_point), 6)
+    own = [SCORE, *score_columns(chosen.class_names)]
+    further = between_scores.descriptions(own, grid)
+    if chosen.bayesian is not None:
+        further |= extra_columns(chosen.class_names, seeds)
     with (
         device.repeatable(settings["tagging.training.threads"]),
         atomic(scores) as temporary,
-        ScoreWriter(temporary, chosen.class_names, seeds, extra) as writer,
+        ScoreWriter(temporary, chosen.class_names, seeds, further, point) as writer,
         progress(f"scores of {sample}", total, "jets") as advance,
     ):
         for path in jets:
@@ -61,7 +74,14 @@ def main(
                 columns["fold"] = hashes = _hashes(batch, settings.seed)
                 columns["split"] = members.recorded_parts(hashes, chosen.folds, fractions, sample)
                 folds = members.fold_of(hashes, chosen.folds) if by_fold else None
-                writer.write(columns | _scores(trained, view.arrays(batch), folds, place))
+                arrays = view.arrays(batch)
+                columns |= _scores(trained, arrays, folds, place)
+                for r in grid:
+                    found = seed_probabilities(trained, at_parameter(arrays, r), folds, place)
+                    there = named_columns(found, chosen.class_names)
+                    names = zip(own, between_scores.columns(own, r), strict=True)
+                    columns |= {new: there[name] for name, new in names}
+                writer.write(columns)
                 advance(len(batch))
 
 
@@ -114,12 +134,12 @@ def _hashes(jets: Jets, seed: int) -> npt.NDArray[np.float64]:
 
 
 def _trained_on(trained: Trained, settings: Given) -> set[str]:
-    """Samples whose jets get the score of one fold: those of the tagger, and their stand-ins.
+    """Samples whose jets get the score of one fold: all in training, and their stand-ins.
 
     A mean over folds is a better tagger than one of them: with it, a stand-in would differ for
     another reason than its simulation.
     """
-    samples = set(trained.settings.samples)
+    samples = set(trained.settings.training_samples)
     if trained.settings.folds == 1:
         return samples
     alternatives = settings["tagging.evaluation.alternatives"]

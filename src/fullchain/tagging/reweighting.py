@@ -17,6 +17,8 @@ def tagger_weights(columns: Mapping[str, npt.NDArray[Any]], tagger: TaggerSettin
     """Weights of training as a tagger wants them, mean one, shape (jets,).
 
     `columns` has `target` (number of the class), `weight` and the variables of the reweighting.
+    Where it has `second` (jets of a second generator), each class of each generator has an equal
+    sum of weights, and the spectrum of reference, where it is that of a class, is the first's.
 
     Raises ValueError as `training_weights`.
     """
@@ -25,11 +27,14 @@ def tagger_weights(columns: Mapping[str, npt.NDArray[Any]], tagger: TaggerSettin
     if how.reference not in ("flat", "none"):
         signal = how.reference == "signal"
         reference = 0 if signal else tagger.class_names.index(how.reference)
+    target, classes = columns["target"], len(tagger.classes)
+    if "second" in columns:
+        target, classes = target + classes * columns["second"], 2 * classes
     return training_weights(
         {name: columns[name] for name in how.variables},
-        columns["target"],
+        target,
         columns["weight"],
-        classes=len(tagger.classes),
+        classes=classes,
         reference=reference,
         bins=how.bins,
         largest=how.largest,

@@ -15,6 +15,9 @@ from fullchain.tagging.jets_reading import IDENTITY, Scalars, stream
 
 SCORE = "score"
 
+_WORKING_POINT = "working_point"
+"""Key in the metadata of a file."""
+
 _FIRST = (
     ("run", pyarrow.uint32(), "run number"),
     ("luminosityBlock", pyarrow.uint32(), "luminosity block"),
@@ -77,8 +80,13 @@ def class_probabilities(
     return np.stack([np.asarray(columns[name], dtype=float) for name in names], axis=1)
 
 
-def schema(classes: Sequence[str], seeds: int, extra: Sequence[tuple[str, str]] = ()) -> Any:
-    """Schema of a file of scores; `extra` has names and descriptions of further ones."""
+def schema(
+    classes: Sequence[str],
+    seeds: int,
+    further: Mapping[str, str] | None = None,
+    working_point: float | None = None,
+) -> Any:
+    """Schema of a file of scores; `further` columns come with what they are."""
     own = [
         (name, f"probability of {one} for classes of equal size")
         for name, one in zip(score_columns(classes), classes, strict=False)
@@ -88,14 +96,29 @@ def schema(classes: Sequence[str], seeds: int, extra: Sequence[tuple[str, str]] 
         for seed, names in enumerate(seed_columns(classes, seeds))
         for name in names
     ]
-    own += extra
+    own += list((further or {}).items())
     fields = (*_FIRST, *((name, pyarrow.float32(), text) for name, text in own), *_LAST)
     return pyarrow.schema(
         [
             pyarrow.field(name, kind, nullable=False, metadata={"unit": "", "description": text})
             for name, kind, text in fields
-        ]
+        ],
+        metadata=None if working_point is None else {_WORKING_POINT: repr(working_point)},
     )
+
+
+def working_point(path: Path) -> float:
+    """Part r of the second generator that `score` is for.
+
+    Raises InputError where the file is none, or of a tagger of one generator.
+    """
+    try:
+        found = (pyarrow.parquet.read_schema(path).metadata or {}).get(_WORKING_POINT.encode())
+    except (pyarrow.ArrowInvalid, OSError) as problem:
+        raise InputError(f"{path}: not a file of scores ({problem})") from None
+    if found is None:
+        raise InputError(f"{path}: scores of a tagger of one generator; predict again")
+    return float(found)
 
 
 class ScoreWriter:
@@ -107,8 +130,10 @@ class ScoreWriter:
         File to write.
     classes, seeds
         Names of the classes, the signal first, and number of seeds of the tagger.
-    extra
-        Names and descriptions of further columns.
+    further
+        Columns beside those of classes and seeds, with what they are.
+    working_point
+        Part of the second generator that the scores are for; None where there is one generator.
     """
 
     def __init__(
@@ -116,9 +141,10 @@ class ScoreWriter:
         path: Path,
         classes: Sequence[str],
         seeds: int,
-        extra: Sequence[tuple[str, str]] = (),
+        further: Mapping[str, str] | None = None,
+        working_point: float | None = None,
     ) -> None:
-        self.schema = schema(classes, seeds, extra)
+        self.schema = schema(classes, seeds, further, working_point)
         self._file = pyarrow.parquet.ParquetWriter(path, self.schema, compression="zstd")
 
     def __enter__(self) -> "ScoreWriter":

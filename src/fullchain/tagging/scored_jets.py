@@ -11,7 +11,8 @@ import numpy.typing as npt
 from fullchain.errors import InputError
 from fullchain.learning import roc
 from fullchain.tagging import score_files, selection
-from fullchain.tagging.settings import SelectionSettings, TaggerSettings
+from fullchain.tagging.selection_settings import SelectionSettings
+from fullchain.tagging.settings import TaggerSettings
 
 Columns = dict[str, npt.NDArray[Any]]
 Files = Mapping[str, tuple[Sequence[Path], Path]]
@@ -69,9 +70,9 @@ def read(
     window: SelectionSettings,
     columns: Sequence[str],
     *,
+    scores: Sequence[str] = (),
     stand_ins: Mapping[str, str] | None = None,
     splits: Sequence[str] | None = None,
-    extra: Sequence[str] = (),
 ) -> ScoredJets:
     """Read the nominal jets of the classes of a tagger inside a window.
 
@@ -81,13 +82,13 @@ def read(
         Files of the samples of the tagger and of those that stand in for them.
     columns
         Columns of the jets, beside those of the selection.
+    scores
+        Columns of the scores to read beside the probabilities; they become columns of the jets.
     stand_ins
         Samples to read instead of those of the tagger, by name of the latter.
     splits
-        Parts of the events to keep of the samples that have no stand-in; None for all. Of a
-        stand-in, all jets are kept: none was trained on.
-    extra
-        Columns of scores, beside the probabilities; they become columns of the jets.
+        Parts of the events to keep of the samples that the tagger is trained on; None for all. Of
+        others, which stand in for them, all jets are kept: none was trained on.
 
     Raises
     ------
@@ -98,18 +99,17 @@ def read(
     wanted = [tagger.classes[name] for name in classes]
     own = score_files.score_columns(classes)
     single = score_files.seed_columns(classes, tagger.seeds)
-    also = list(dict.fromkeys([*own, *(name for names in single for name in names), *extra]))
+    also = list(dict.fromkeys([*own, *(name for names in single for name in names), *scores]))
     names = list(dict.fromkeys((*selection.COLUMNS, *IDENTITY, "weight", *columns)))
     pieces: list[Columns] = []
     for number, sample in enumerate(tagger.samples):
         taken = (stand_ins or {}).get(sample, sample)
         if taken not in files:
             raise InputError(f"no jets and scores of sample {taken} were given")
-        jets, scores = files[taken]
-        for batch in score_files.stream_scored(jets, scores, names, also):
+        for batch in score_files.stream_scored(*files[taken], names, also):
             target = selection.class_numbers(batch, sample, wanted)
             keep = selection.in_window(batch, window) & (target >= 0)
-            if splits is not None and taken == sample:
+            if splits is not None and taken in tagger.training_samples:
                 keep &= np.isin(batch["split"], splits)
             kept = {name: column[keep] for name, column in batch.items()}
             kept["target"], kept["sample"] = target[keep], np.full(int(keep.sum()), number)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fullchain.tagging.settings import ClassSettings, SelectionSettings
+from fullchain.tagging.selection_settings import SelectionSettings
+from fullchain.tagging.settings import ClassSettings
 
 Columns = dict[str, npt.NDArray[Any]]
 Mask = npt.NDArray[np.bool_]

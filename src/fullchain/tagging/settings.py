@@ -10,9 +10,12 @@ from fullchain.learning.settings import TrainingSettings
 from fullchain.model import SettingsModel
 from fullchain.tagging.architectures import Architecture
 from fullchain.tagging.bayesian_settings import BayesianSettings
+from fullchain.tagging.between_settings import BetweenSettings
 from fullchain.tagging.cost_settings import CostSettings
+from fullchain.tagging.evaluation_settings import EvaluationSettings
 from fullchain.tagging.pfn_settings import PfnSettings
 from fullchain.tagging.robustness_settings import RobustnessSettings
+from fullchain.tagging.selection_settings import SelectionSettings
 from fullchain.tagging.trees_settings import TreesSettings
 
 LABELS = {
@@ -32,20 +35,6 @@ Label = Literal["gluon", "light", "b", "W", "Z", "top", "H", "unmatched"]
 
 RESERVED = ("flat", "none", "others")
 """Words that mean something else where a class may be named."""
-
-
-class SelectionSettings(SettingsModel):
-    """Which jets a tagger is trained and measured on. All jets get a score."""
-
-    pt_min: float = Field(500.0, ge=0, description="lowest jet pT [GeV]")
-    pt_max: float = Field(700.0, gt=0, description="highest jet pT [GeV]")
-    abs_eta_max: float = Field(2.0, gt=0, description="largest |eta| of the jet")
-
-    @model_validator(mode="after")
-    def _window(self) -> "SelectionSettings":
-        if self.pt_min >= self.pt_max:
-            raise ValueError(f"pt_min ({self.pt_min}) must be below pt_max ({self.pt_max})")
-        return self
 
 
 Part = Literal["train", "validation", "test"]
@@ -170,6 +159,11 @@ class TaggerSettings(SettingsModel):
         description="give weights of the network a distribution, and each score an uncertainty "
         "(1904.10004); null: each weight is a number",
     )
+    between: BetweenSettings | None = Field(
+        None,
+        description="a second generator: the network is trained on all mixtures of both at once, "
+        "with the part r of the second as one more input; null for one generator",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -238,6 +232,34 @@ class TaggerSettings(SettingsModel):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _two_generators(self) -> "TaggerSettings":
+        if self.between is None:
+            return self
+        if isinstance(self.architecture, TreesSettings):
+            raise ValueError(
+                "between: trees are fitted once to jets with one r each, and not to new ones in "
+                "each epoch; take architecture mlp, which sees the same observables"
+            )
+        for name in self.samples:
+            if name not in self.between.samples:
+                raise ValueError(
+                    f"between.samples: no sample of the second generator stands in for {name}"
+                )
+        for name in self.between.samples:
+            if name not in self.samples:
+                raise ValueError(
+                    f"between.samples.{name}: no class takes jets of {name}; there are "
+                    f"{', '.join(self.samples)}"
+                )
+        for name in self.classes:
+            if re.fullmatch(r"r[0-9]\w*|\w*_r[0-9]\w*", name):
+                raise ValueError(
+                    f"classes: {name!r} would be taken for a value of r in the columns of scores; "
+                    "call the class something else"
+                )
+        return self
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes in the order of the outputs: the signal, then by alphabet.
@@ -248,74 +270,18 @@ class TaggerSettings(SettingsModel):
 
     @property
     def samples(self) -> tuple[str, ...]:
-        """Names of the samples that the tagger is trained on, each once, in order of classes."""
+        """Names of the samples of the classes, each once, in order of classes."""
         return tuple(
             dict.fromkeys(
                 sample for name in self.class_names for sample in self.classes[name].samples
             )
         )
 
-
-class BaselineSettings(SettingsModel):
-    """Cut on substructure beside which the taggers are shown: tau32 in a soft-drop window."""
-
-    msoftdrop_min: float = Field(105.0, ge=0, description="lowest soft-drop mass [GeV]")
-    msoftdrop_max: float = Field(210.0, gt=0, description="highest soft-drop mass [GeV]")
-    tau32_max: float = Field(
-        0.65, gt=0, le=1, description="cut on tau32 whose accuracy is quoted; the curve has all"
-    )
-
-
-class EvaluationSettings(SettingsModel):
-    """How performance is measured, on the jets of the test part."""
-
-    selection: SelectionSettings | None = Field(
-        None, description="jets to measure on; null for those that the tagger is trained on"
-    )
-    pairs: tuple[tuple[str, str], ...] | None = Field(
-        None,
-        description="pairs of classes to measure, [signal, background], for each tagger that has "
-        "both; null for the signal against each other class. The signal against all others "
-        "together is always measured",
-    )
-    alternatives: dict[str, dict[str, str]] = Field(
-        default_factory=dict,
-        description="other simulations by name, each with the samples that stand in for those of "
-        "a tagger: the tagger is measured on them too, and the differences are given",
-    )
-    replicas: int = Field(200, ge=20, description="replicas of the bootstrap over events")
-    working_points: tuple[float, ...] = Field(
-        (0.3, 0.5), min_length=1, description="signal efficiencies at which 1/eB is quoted"
-    )
-    score_bins: int = Field(25, ge=2, description="bins of the score histograms")
-    calibration_bins: int = Field(10, ge=2, description="bins of the calibration curve")
-    bins: dict[str, tuple[float, ...]] = Field(
-        default_factory=lambda: {
-            "pt": (500.0, 540.0, 580.0, 620.0, 660.0, 700.0),
-            "abs_eta": (0.0, 0.5, 1.0, 1.5, 2.0),
-            "npu": (0.0, 20.0, 40.0, 60.0, 80.0, 120.0, 200.0),
-            "mass": (0.0, 40.0, 80.0, 120.0, 160.0, 200.0, 250.0),
-        },
-        description="edges of the bins in which the efficiency of a fixed cut is measured, by "
-        "column of the jets; abs_eta is |eta|",
-    )
-    baseline: BaselineSettings = Field(
-        default_factory=BaselineSettings, description="cut that the taggers are compared with"
-    )
-
-    @model_validator(mode="after")
-    def _efficiencies(self) -> "EvaluationSettings":
-        for point in self.working_points:
-            if not 0 < point < 1:
-                raise ValueError(f"a working point is a signal efficiency in (0, 1), not {point}")
-        return self
-
-    @model_validator(mode="after")
-    def _edges(self) -> "EvaluationSettings":
-        for name, edges in self.bins.items():
-            if len(edges) < 2 or list(edges) != sorted(set(edges)):
-                raise ValueError(f"bins.{name}: at least two edges that rise, not {edges}")
-        return self
+    @property
+    def training_samples(self) -> tuple[str, ...]:
+        """Names of all samples that the tagger is trained on: with those of a second generator."""
+        own = self.samples
+        return (*own, *(self.between.samples[name] for name in own)) if self.between else own
 
 
 class TaggingSettings(SettingsModel):
@@ -351,12 +317,22 @@ class TaggingSettings(SettingsModel):
     @model_validator(mode="after")
     def _divided_samples_have_no_folds(self) -> "TaggingSettings":
         for name, tagger in self.taggers.items():
-            divided = set(tagger.samples) & set(self.split.samples)
+            divided = set(tagger.training_samples) & set(self.split.samples)
             if divided and tagger.folds > 1:
                 raise ValueError(
                     f"taggers.{name}.folds: split.samples puts {', '.join(sorted(divided))} into "
                     "one part; folds would mix the parts, so take folds: 1"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _generators_have_their_names(self) -> "TaggingSettings":
+        taken = {"first", "second"} & set(self.evaluation.alternatives)
+        if taken and any(tagger.between for tagger in self.taggers.values()):
+            raise ValueError(
+                f"evaluation.alternatives.{min(taken)}: beside a tagger between two generators "
+                "this is the name of one of them; call the alternative something else"
+            )
         return self
 
     @model_validator(mode="after")

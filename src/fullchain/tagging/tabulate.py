@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fullchain.errors import InputError
 from fullchain.metrics import Metric, write_metrics
 from fullchain.step import Given, Input, Output
+from fullchain.tagging.between_metrics import between_metrics
 from fullchain.tagging.posterior_table import posterior_metrics
 from fullchain.tagging.published import NOTE, Published, reference
 from fullchain.tagging.robustness_metrics import robustness_metrics
@@ -35,7 +36,12 @@ def main(
 def tagger_metrics(measured: dict[str, Any]) -> list[Metric]:
     """Metrics of one tagger from the content of its performance.json."""
     name = measured["tagger"]
-    rows = [*_quality(name, name, measured, reference(measured)), *_over_seeds(name, measured)]
+    between = measured.get("between")
+    # A network with one input more, trained on two generators, is not the published one.
+    references = {} if between else reference(measured)
+    rows = [*_quality(name, name, measured, references), *_over_seeds(name, measured)]
+    if between:
+        rows += between_metrics(name, between)
     for pair, comparison in measured["comparisons"].items():
         label = f"{name}, {comparison['signal']} against {comparison['background'][0]}"
         rows += _quality(f"{name}.{pair}", label, comparison, {})

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fullchain.learning.standardise import Standardisation, Standardise
+from fullchain.tagging.conditioned import PARAMETER
 from fullchain.tagging.settings import TaggerSettings
 from fullchain.tagging.views import Arrays, Tensors, View, view_of
 
@@ -27,6 +28,9 @@ class Tagger(nn.Module):
         Scale of the inputs; it becomes part of the state dict.
     """
 
+    working_point: Tensor | None
+    """Part of a second generator that the score is for; None where there is one generator."""
+
     def __init__(self, settings: TaggerSettings, standardisation: Standardisation) -> None:
         super().__init__()
         self.classes = len(settings.classes)
@@ -34,11 +38,12 @@ class Tagger(nn.Module):
         self.view = view_of(settings)
         self.standardise = Standardise(standardisation, self.view.clip)
         self.network = network_of(settings, self.view)
+        self.register_buffer("working_point", _start(settings))
         self.bayesian = settings.bayesian
         if self.bayesian is not None:
             from fullchain.tagging.bayesian import make_bayesian
 
-            example = self.view.prepared(self.view.examples, self.standardise)
+            example = self.arguments(self.view.examples)
             make_bayesian(self.network, example, self.classes, self.bayesian)
 
     def forward(self, tensors: Tensors) -> Tensor:
@@ -48,14 +53,38 @@ class Tagger(nn.Module):
         particles, fields) and `jet` (jets, 4): pT [GeV], eta, phi, mass [GeV], then what else the
         inputs need; a particle of pT zero is padding.
         """
-        logits: Tensor = self.network(*self.view.prepared(tensors, self.standardise))
+        logits: Tensor = self.network(*self.arguments(tensors))
         return logits
+
+    def arguments(self, tensors: Tensors) -> tuple[Any, ...]:
+        """Give what the network gets; without a part r of the second generator, at the own one."""
+        if self.working_point is not None and PARAMETER not in tensors:
+            jets = tensors[next(iter(self.view.examples))].shape[0]
+            tensors = {**tensors, PARAMETER: self.working_point.expand(jets, 1)}
+        return self.view.prepared(tensors, self.standardise)
+
+    def set_working_point(self, value: float) -> None:
+        """Choose the r of the score. Raises ValueError without a second generator, or beyond it."""
+        if self.working_point is None:
+            raise ValueError("a tagger of one generator has no working point")
+        if not 0 <= value <= 1:
+            raise ValueError(f"working_point: a part in [0, 1], not {value}")
+        self.working_point.fill_(value)
+
+
+def _start(settings: TaggerSettings) -> Tensor | None:
+    """Working point as given; the middle until the best one is found."""
+    if settings.between is None:
+        return None
+    given = settings.between.working_point
+    return torch.tensor(0.5 if given == "best" else float(given))
 
 
 def network_of(settings: TaggerSettings, view: View) -> nn.Module:
     """Build the network, without what its architecture has no need to import."""
     sizes = settings.architecture
     features, classes = len(view.features), len(settings.classes)
+    conditions = 0 if settings.between is None else 1
     own = sizes.model_dump(exclude={"kind"})
     if sizes.kind == "pfn":
         from fullchain.tagging.pfn import ParticleFlowNetwork
@@ -64,7 +93,7 @@ def network_of(settings: TaggerSettings, view: View) -> nn.Module:
     if sizes.kind == "efn":
         from fullchain.tagging.efn import EnergyFlowNetwork
 
-        return EnergyFlowNetwork(features, classes, **own)
+        return EnergyFlowNetwork(features, classes, conditions=conditions, **own)
     if sizes.kind == "particlenet":
         from fullchain.tagging.particlenet import ParticleNet
 
@@ -76,7 +105,7 @@ def network_of(settings: TaggerSettings, view: View) -> nn.Module:
     if sizes.kind == "lgatr":
         from fullchain.tagging.lorentz import LorentzTransformer
 
-        return LorentzTransformer(features, classes, **own)
+        return LorentzTransformer(features, classes, conditions=conditions, **own)
     if sizes.kind == "lund":
         from fullchain.tagging.lund_network import LundNetwork
 
@@ -101,7 +130,7 @@ def batches(
 ) -> Iterator[tuple[slice, Tensors]]:
     """Give rows and tensors of some jets at a time."""
     batch_size = batch_size or BATCH.get(tagger.kind, 1024)
-    names = list(tagger.view.examples)
+    names = [*tagger.view.examples, *({PARAMETER} & set(arrays))]
     for start in range(0, len(arrays[names[0]]), batch_size):
         chosen = slice(start, start + batch_size)
         yield (
@@ -117,7 +146,8 @@ def probabilities(
     """Probability of each class for each jet, shape (jets, classes), for classes of equal size.
 
     A jet that has nothing to look at gets NaN: a number would look like an answer. Of a Bayesian
-    tagger it is the mean over the samples of its weights.
+    tagger it is the mean over the samples of its weights. Between two generators `arrays` may have
+    r of each jet; without, it is at the working point.
     """
     if tagger.bayesian is not None:
         from fullchain.tagging.posterior import posterior

@@ -30,8 +30,10 @@ from fullchain.learning.training import (
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
 from fullchain.tagging import members, model_file, onnx_file
+from fullchain.tagging.between_training import Interpolated, find_working_point
 from fullchain.tagging.members import Member
-from fullchain.tagging.settings import SelectionSettings, SplitSettings, TaggerSettings
+from fullchain.tagging.selection_settings import SelectionSettings
+from fullchain.tagging.settings import SplitSettings, TaggerSettings
 from fullchain.tagging.tagger import Tagger
 from fullchain.tagging.training_data import Batches, Task, standardisation, training_tensors
 from fullchain.tagging.trees_settings import TreesSettings
@@ -86,7 +88,7 @@ def named(jets: list[Path], samples: list[str], tagger: TaggerSettings) -> list[
     """
     if len(jets) != len(samples):
         raise InputError(f"{len(jets)} files of jets and {len(samples)} names of samples")
-    missing = [name for name in tagger.samples if name not in samples]
+    missing = [name for name in tagger.training_samples if name not in samples]
     if missing:
         raise InputError(
             f"no files of jets of {', '.join(missing)}, which the tagger is trained on"
@@ -108,6 +110,8 @@ def _train(
     scale = standardisation(task.tagger, view, batches[split.TRAIN])
     objective, facts = _objective(task, view, batches, how)
     network = initialised(seed, lambda: Tagger(task.tagger, scale))
+    if task.tagger.between is not None:
+        objective = Interpolated(objective)
     record = train(
         network,
         objective,
@@ -119,7 +123,13 @@ def _train(
         description=description,
     )
     assert isinstance(network, Tagger)
-    return network, {**facts, **record.as_dict()}
+    facts |= record.as_dict()
+    if task.tagger.between is None or task.tagger.between.working_point != "best":
+        return network, facts
+    with device.repeatable(how.threads):
+        place = device.choose(how.device)
+        found = find_working_point(network, batches[split.VALIDATION], place)
+    return network, {**facts, "between": found}
 
 
 def _objective(

@@ -19,15 +19,12 @@ from fullchain.learning.settings import TrainingSettings
 from fullchain.learning.standardise import Standardisation
 from fullchain.learning.training import Batch
 from fullchain.tagging import members, selection
+from fullchain.tagging.between_training import own_tensors
 from fullchain.tagging.jets_reading import IDENTITY, Jets, stream
 from fullchain.tagging.members import Member
 from fullchain.tagging.reweighting import tagger_weights
-from fullchain.tagging.settings import (
-    LABELS,
-    SelectionSettings,
-    SplitSettings,
-    TaggerSettings,
-)
+from fullchain.tagging.selection_settings import SelectionSettings
+from fullchain.tagging.settings import LABELS, SplitSettings, TaggerSettings
 from fullchain.tagging.views import Arrays, View
 
 USED = (split.TRAIN, split.VALIDATION)
@@ -56,6 +53,7 @@ class _Kept:
     scalars: dict[str, list[Arrays]] = field(default_factory=lambda: {part: [] for part in USED})
     labels: dict[str, Counter[int]] = field(default_factory=dict)
     folds: list[npt.NDArray[np.intp]] = field(default_factory=list)
+    """Numbers of jets by generator, class and fold."""
 
 
 @contextmanager
@@ -102,11 +100,13 @@ def _tensors(task: Task, view: View, rows: dict[str, Rows]) -> tuple[Batches, Nu
     for part in USED:
         pieces = kept.scalars.pop(part)
         columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-        numbers[part] = _numbers(part, columns["target"], task)
+        numbers[part] = _numbers(part, columns, task)
         own = {
             "target": torch.from_numpy(columns["target"].astype(np.int64)),
             "weight": torch.from_numpy(_weights(columns, task.tagger).astype(np.float32)),
         }
+        if task.tagger.between is not None:
+            own |= own_tensors(columns["second"], train=part == split.TRAIN)
         batches[part] = rows[part].finish().with_columns(own)
     return batches, numbers
 
@@ -151,14 +151,17 @@ def _keep(jets: Jets, sample: str, task: Task, view: View, kept: _Kept) -> None:
     tagger = task.tagger
     classes = [tagger.classes[name] for name in tagger.class_names]
     kept.labels.setdefault(sample, Counter()).update(jets.scalars["label"].tolist())
-    numbers = selection.class_numbers(jets.scalars, sample, classes)
+    nominal = tagger.between.first(sample) if tagger.between else sample
+    second = nominal != sample
+    numbers = selection.class_numbers(jets.scalars, nominal, classes)
     run, block, event = (jets.scalars[name] for name in ("run", "luminosityBlock", "event"))
     hashes = split.fold(run, block, event, task.seed)
     found = numbers >= 0
+    groups = numbers + len(classes) * second
     kept.folds.append(
         np.bincount(
-            numbers[found] * tagger.folds + members.fold_of(hashes, tagger.folds)[found],
-            minlength=len(classes) * tagger.folds,
+            groups[found] * tagger.folds + members.fold_of(hashes, tagger.folds)[found],
+            minlength=_generators(tagger) * len(classes) * tagger.folds,
         )
     )
     parts = members.parts(hashes, tagger.folds, task.fractions, sample, task.member.fold)
@@ -174,29 +177,40 @@ def _keep(jets: Jets, sample: str, task: Task, view: View, kept: _Kept) -> None:
                 )
         kept.rows[part].append(view.arrays(chosen))
         own = {name: chosen.scalars[name] for name in names}
+        if tagger.between is not None:
+            own["second"] = np.full(int(here.sum()), second)
         kept.scalars[part].append({**own, "target": numbers[here]})
+
+
+def _generators(tagger: TaggerSettings) -> int:
+    return 1 if tagger.between is None else 2
 
 
 def _check_classes(kept: _Kept, task: Task) -> None:
     tagger, window = task.tagger, task.window
-    counts = sum(kept.folds, np.zeros(len(tagger.classes) * tagger.folds, dtype=np.intp))
-    for name, folds in zip(
-        tagger.class_names, counts.reshape(len(tagger.classes), tagger.folds), strict=True
-    ):
+    groups = _generators(tagger) * len(tagger.classes)
+    counts = sum(kept.folds, np.zeros(groups * tagger.folds, dtype=np.intp))
+    for group, folds in enumerate(counts.reshape(groups, tagger.folds)):
+        second, number = divmod(group, len(tagger.classes))
+        name = tagger.class_names[number]
         wanted = tagger.classes[name]
-        there = sum((kept.labels.get(sample, Counter()) for sample in wanted.samples), Counter())
+        samples = wanted.samples
+        if second and tagger.between:
+            samples = tuple(tagger.between.samples[sample] for sample in samples)
+        where = f" of {', '.join(samples)}" if second else ""
+        there = sum((kept.labels.get(sample, Counter()) for sample in samples), Counter())
         if not folds.sum():
             raise InputError(
-                f"no {name} jets in samples {', '.join(wanted.samples)}: labels "
+                f"no {name} jets in samples {', '.join(samples)}: labels "
                 f"{', '.join(wanted.labels)}{', fully contained' if wanted.fully_contained else ''}"
                 f" wanted; with pT {window.pt_min:g}-{window.pt_max:g} GeV and |eta| < "
                 f"{window.abs_eta_max:g} there are: {_census(there)}"
             )
         if not folds.all():
             raise InputError(
-                f"fold {int(np.argmin(folds))} of {tagger.folds} has no {name} jets (there are "
-                f"{int(folds.sum())} in all): make more events, widen the selection, or take "
-                "fewer folds"
+                f"fold {int(np.argmin(folds))} of {tagger.folds} has no {name} jets{where} "
+                f"(there are {int(folds.sum())} in all): make more events, widen the selection, or "
+                "take fewer folds"
             )
 
 
@@ -205,13 +219,20 @@ def _census(labels: Counter[int]) -> str:
     return ", ".join(f"{labels[k]} {names.get(k, k)}" for k in sorted(labels)) or "none"
 
 
-def _numbers(part: str, target: npt.NDArray[Any], task: Task) -> dict[str, int]:
-    names = task.tagger.class_names
-    numbers = dict(zip(names, np.bincount(target, minlength=len(names)).tolist(), strict=True))
-    if 0 in numbers.values():
-        found = " and ".join(f"{number} {name}" for name, number in numbers.items())
-        raise InputError(
-            f"the {part} part of {task.member.name} has {found} jets: make more events, widen "
-            "tagging.selection, or change tagging.split"
-        )
-    return numbers
+def _numbers(part: str, columns: Arrays, task: Task) -> dict[str, int]:
+    names, target = task.tagger.class_names, columns["target"]
+    second = columns.get("second", np.zeros(len(target), dtype=bool))
+    for generator in range(_generators(task.tagger)):
+        numbers = _by_class(target[second == generator], names)
+        if 0 in numbers.values():
+            found = " and ".join(f"{number} {name}" for name, number in numbers.items())
+            where = " of the second generator (between.samples)" if generator else ""
+            raise InputError(
+                f"the {part} part of {task.member.name} has {found} jets{where}: make more events, "
+                "widen tagging.selection, or change tagging.split"
+            )
+    return _by_class(target, names)
+
+
+def _by_class(target: npt.NDArray[Any], names: Sequence[str]) -> dict[str, int]:
+    return dict(zip(names, np.bincount(target, minlength=len(names)).tolist(), strict=True))

@@ -226,4 +226,8 @@ def view_of(settings: TaggerSettings) -> View:
     """Give the view that the architecture of a tagger needs."""
     views: dict[str, Any] = {"lund": LundPlane, "mlp": HighLevel, "trees": HighLevel}
     view: View = views.get(settings.architecture.kind, Particles)(settings)
+    if settings.between is not None:
+        from fullchain.tagging.conditioned import Conditioned
+
+        view = Conditioned(view)
     return view
