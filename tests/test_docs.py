@@ -129,6 +129,5 @@ def test_the_picture_of_the_dag_has_every_step():
         ("ntuples", "ingest"),
         ("ntuples", "convert"),
         ("tagging", "export_friend"),
-        ("tagging", "export_onnx"),
     }
     assert drawn == expected - others

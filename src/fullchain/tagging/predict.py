@@ -28,7 +28,7 @@ from fullchain.tagging.views import Arrays, view_of
 
 def main(
     *,
-    jets: Annotated[list[Path], Input("Parquet files of jets of one sample, in order of parts")],
+    jets: Annotated[list[Path], Input("files of jets of one sample, in order: Parquet, ROOT")],
     sample: Annotated[str, Option("name of the sample")],
     models: Annotated[list[Path], Input("model.pt of each training of the tagger")],
     scores: Annotated[Path, Output("Parquet file, row by row the jets of all parts in order")],
@@ -45,6 +45,7 @@ def main(
     seeds = len({one.member.seed for one in trained})
     with (
         device.repeatable(settings["tagging.training.threads"]),
+        device.keeping_memory(),
         atomic(scores) as temporary,
         ScoreWriter(temporary, chosen.class_names, seeds) as writer,
         progress(f"scores of {sample}", total, "jets") as advance,
