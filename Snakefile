@@ -33,6 +33,7 @@ include: "rules/paper.smk"
 rule all:
     default_target: True
     input:
-        result("paper/index.html"),
+        report=result("paper/index.html"),
+        exported=EXPORTED,
     message:
-        "the report is at {input}"
+        "the report is at {input.report}"

@@ -37,6 +37,8 @@ if workflow.exec_mode == ExecMode.DEFAULT:
     LOCK = locks.take(Path(".snakemake"))
 VALUES = CONFIG.model_dump(mode="json")
 RESULTS = f"results/{CONFIG.run}"
+# Files for use elsewhere that no report shows, which stages add and a whole run makes.
+EXPORTED = []
 
 
 wildcard_constraints:

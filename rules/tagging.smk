@@ -1,4 +1,5 @@
 # Jet taggers: training, scores for every sample, performance, figures.
+from fullchain.ntuples.sources import local_inputs
 from fullchain.tagging.members import members
 
 TAGGERS = CONFIG.tagging.taggers
@@ -53,13 +54,7 @@ def tagger_samples(tagger):
 
 def measured_samples(tagger):
     """Names of the samples that a tagger is measured on: its own, and their stand-ins."""
-    own = tagger_samples(tagger)
-    alternatives = CONFIG.tagging.evaluation.alternatives.values()
-    classes = TAGGERS[tagger].samples
-    others = [
-        new for names in alternatives for old, new in names.items() if old in classes
-    ]
-    return list(dict.fromkeys([*own, *others]))
+    return CONFIG.tagging.measured_samples(TAGGERS[tagger])
 
 
 def jets_of(samples):
@@ -71,8 +66,33 @@ def jets_of(samples):
     ]
 
 
+def given_jets(tagger, samples):
+    """The files that a tagger reads jets from: those of the stage jets, or manifests of ntuples."""
+    if TAGGERS[tagger].jets_from == "jets":
+        return jets_of(samples)
+    return [
+        path
+        for sample in samples
+        for path in part_files("ntuples/{sample}/{part}.json", sample)
+    ]
+
+
+def listed_files(tagger, samples):
+    """The ROOT files that the manifests of `given_jets` list, as far as they are local."""
+    if TAGGERS[tagger].jets_from == "jets":
+        return []
+    found = []
+    for sample in samples:
+        if CONFIG.ntuples.samples[sample].is_converted:
+            found += part_files("ntuples/{sample}/{part}.root", sample)
+        else:
+            for part in parts(sample):
+                found += local_inputs(CONFIG.ntuples.samples[sample], part)
+    return found
+
+
 def names_of(samples):
-    """The name of the sample of each file of `jets_of`."""
+    """The name of the sample of each file of `jets_of` or `given_jets`."""
     return [sample for sample in samples for _ in parts(sample)]
 
 
@@ -86,6 +106,7 @@ def member_files(tagger, name):
 
 
 def every_tagger(path):
+    """A file of each tagger."""
     return [result(path.format(tagger=name)) for name in TAGGERS]
 
 
@@ -130,12 +151,15 @@ def prediction_settings(tagger):
     return settings("seed", *paths)
 
 
+EXPORTED += every_tagger("tagging/{tagger}/model.onnx")
+
+
 rule tagging_train:
     input:
-        jets=lambda w: jets_of(tagger_samples(w.tagger)),
+        jets=lambda w: given_jets(w.tagger, tagger_samples(w.tagger)),
+        files=lambda w: listed_files(w.tagger, tagger_samples(w.tagger)),
     output:
         model=result("tagging/{tagger}/{member}/model.pt"),
-        onnx=result("tagging/{tagger}/{member}/model.onnx"),
         history=result("tagging/{tagger}/{member}/history.json"),
     log:
         log_of("tagging_train", "{tagger}/{member}"),
@@ -157,13 +181,14 @@ rule tagging_train:
     shell:
         "fullchain tagging train --jets {input.jets:q} --samples {params.samples}"
         " --tagger {wildcards.tagger} --member {wildcards.member} --model {output.model:q}"
-        " --onnx {output.onnx:q} --history {output.history:q}"
+        " --history {output.history:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule tagging_predict:
     input:
-        jets=lambda w: part_files("jets/{sample}/{part}.parquet", w.sample),
+        jets=lambda w: given_jets(w.tagger, [w.sample]),
+        files=lambda w: listed_files(w.tagger, [w.sample]),
         models=lambda w: member_files(w.tagger, "model.pt"),
     output:
         scores=result("tagging/{tagger}/scores/{sample}.parquet"),
@@ -187,7 +212,7 @@ rule tagging_predict:
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 
-# On request: snakemake results/<run>/tagging/<tagger>/model.onnx
+# No score waits for it: it takes longer than a short training.
 rule tagging_export_onnx:
     input:
         models=lambda w: member_files(w.tagger, "model.pt"),
@@ -206,7 +231,7 @@ rule tagging_export_onnx:
         code=code("tagging.export_onnx"),
         settings=settings(),
     message:
-        "all trainings of {wildcards.tagger} as one ONNX file"
+        "{wildcards.tagger} as ONNX, the mean of all its trainings"
     shell:
         "fullchain tagging export_onnx --models {input.models:q} --onnx {output.onnx:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
@@ -241,7 +266,8 @@ rule tagging_export_friend:
 
 rule tagging_evaluate:
     input:
-        jets=lambda w: jets_of(measured_samples(w.tagger)),
+        jets=lambda w: given_jets(w.tagger, measured_samples(w.tagger)),
+        files=lambda w: listed_files(w.tagger, measured_samples(w.tagger)),
         scores=lambda w: [
             result(f"tagging/{w.tagger}/scores/{sample}.parquet")
             for sample in measured_samples(w.tagger)

@@ -45,9 +45,6 @@ class Cost:
         return asdict(self)
 
 
-NOTHING = Cost(0.0, 0.0, 0.0)
-
-
 def measured(command: Sequence[str], log: Path, folder: Path | None = None) -> Cost:
     """Run a command with one thread, in `folder` if given, and measure it.
 
@@ -66,7 +63,8 @@ def measured(command: Sequence[str], log: Path, folder: Path | None = None) -> C
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env={**os.environ, **ONE_THREAD},
+            # Byte code is kept, as Python does unless it is told not to.
+            env={**os.environ, **ONE_THREAD, "PYTHONDONTWRITEBYTECODE": ""},
         )
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.monotonic() - start

@@ -3,10 +3,10 @@
 Usage: python benchmarks/tagging/inference.py --jets results/default/jets/tt/*.parquet \
     --models results/default/tagging/*/fold0_seed0 [--batch-size 512] [--rounds 5]
 
-Each folder holds `model.pt` and `model.onnx`. Both get the same jets, as arrays in memory, in the
-same batches, on one thread and in turn in each round. Printed are jets per second of CPU time (the
-median of the rounds), the ratio with its range over the rounds, and the largest difference of the
-scores.
+Each folder is that of the only training of a tagger: it holds `model.pt`, and the one above it
+`model.onnx`. Both get the same jets, as arrays in memory, in the same batches, on one thread and in
+turn in each round. Printed are jets per second of CPU time (the median of the rounds), the ratio
+with its range over the rounds, and the largest difference of the scores.
 """
 
 import argparse
@@ -88,7 +88,7 @@ def main() -> None:
         arrays = {
             name: np.ascontiguousarray(v) for name, v in view.arrays(jets.where(some)).items()
         }
-        scores = runtime(folder / "model.onnx"), eager(trained)
+        scores = runtime(folder.parent / "model.onnx"), eager(trained)
         for score in scores:  # the first call allocates and plans
             timed(score, arrays, chosen.batch_size)
         rounds = [

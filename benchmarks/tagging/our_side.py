@@ -29,14 +29,16 @@ EVERYTHING = {"pt_min": 1.0, "pt_max": 1e5, "abs_eta_max": 5.0}
 """No cut: the jets of the file are those to compare on."""
 
 
-def settings(model: str, root: Path, how: dict[str, Any], epochs: int) -> dict[str, Any]:
+def settings(model: str, number: int, how: dict[str, Any], epochs: int) -> dict[str, Any]:
     """What the steps need to know, and that weaver is given likewise.
 
     No rotation of the training jets, no weights, the published scale of the inputs, the same
-    optimiser and rate.
+    optimiser and rate. Random numbers follow from the name of the tagger, which has the number of
+    the round in it; the parts of the jets follow from the seed, which is that of the file.
     """
     tagger = {
         "architecture": ARCHITECTURES[model],
+        "jets_from": "ntuples",
         "classes": {
             "top": {"samples": [SAMPLE], "labels": ["top"]},
             "qcd": {"samples": [SAMPLE], "labels": ["gluon"]},
@@ -50,8 +52,6 @@ def settings(model: str, root: Path, how: dict[str, Any], epochs: int) -> dict[s
     }
     return {
         "seed": how["seed"],
-        "ntuples": {"samples": {SAMPLE: {"kind": "ingested", "files": [str(root)]}}},
-        "jets": {"shifts": {}, "selection": {**EVERYTHING, "identification": False}},
         "tagging": {
             "selection": EVERYTHING,
             "split": {"validation": how["validation"], "test": how["test"]},
@@ -67,35 +67,34 @@ def settings(model: str, root: Path, how: dict[str, Any], epochs: int) -> dict[s
                 "device": "cpu",
             },
             "evaluation": {"alternatives": {}},
-            "taggers": {model: tagger},
+            "taggers": {f"{model}_{number}": tagger},
         },
     }
 
 
-def read(model: str, root: Path, folder: Path, how: dict[str, Any]) -> Cost:
-    """From the ROOT file to the table of jets, with all its observables."""
+def train(
+    model: str, number: int, root: Path, folder: Path, how: dict[str, Any], epochs: int
+) -> Cost:
+    """Train on the jets of the ROOT file."""
     folder.mkdir(parents=True, exist_ok=True)
-    given = settings(model, root, how, 1)
-    manifest, jets = folder / "manifest.json", folder / "jets.parquet"
-    ingest = ["ntuples", "ingest", "--sample", SAMPLE, "--part", "0000", "--manifest", manifest]
-    cluster = ["jets", "cluster", "--manifest", manifest, "--jets", jets]
-    cluster += ["--summary", folder / "summary.json"]
-    return _step(ingest, given, folder) + _step(cluster, given, folder)
+    step = ["tagging", "train", "--jets", root, "--samples", SAMPLE]
+    step += ["--tagger", f"{model}_{number}", "--member", "fold0_seed0"]
+    step += ["--model", folder / "model.pt", "--history", folder / "history.json"]
+    return _step(step, settings(model, number, how, epochs), folder)
 
 
-def train(model: str, root: Path, folder: Path, how: dict[str, Any], epochs: int) -> Cost:
-    """Train on the table of jets; the ONNX file is part of it."""
-    step = ["tagging", "train", "--jets", folder / "jets.parquet", "--samples", SAMPLE]
-    step += ["--tagger", model, "--member", "fold0_seed0", "--model", folder / "model.pt"]
-    step += ["--onnx", folder / "model.onnx", "--history", folder / "history.json"]
-    return _step(step, settings(model, root, how, epochs), folder)
-
-
-def predict(model: str, root: Path, folder: Path, how: dict[str, Any]) -> Cost:
-    """Give a score to all jets of the table."""
-    step = ["tagging", "predict", "--jets", folder / "jets.parquet", "--sample", SAMPLE]
+def predict(model: str, number: int, root: Path, folder: Path, how: dict[str, Any]) -> Cost:
+    """Give a score to all jets of the file."""
+    step = ["tagging", "predict", "--jets", root, "--sample", SAMPLE]
     step += ["--models", folder / "model.pt", "--scores", folder / "scores.parquet"]
-    return _step(step, settings(model, root, how, 1), folder)
+    return _step(step, settings(model, number, how, 1), folder)
+
+
+def warm_up(folder: Path) -> None:
+    """Have Python keep the byte code of all modules, as it does in a first run."""
+    for step in ("train", "predict"):
+        command = [sys.executable, "-m", "fullchain", "tagging", step, "--help"]
+        measured(command, folder / f"warm_up_{step}.log")
 
 
 def _step(words: list[Any], given: dict[str, Any], folder: Path) -> Cost:

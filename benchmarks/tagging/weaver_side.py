@@ -85,6 +85,10 @@ class Weaver:
     workers: int
     test_batch: int
 
+    def warm_up(self, folder: Path) -> None:
+        """Have Python keep the byte code of all modules, as it does in a first run."""
+        measured([str(self.program), "--help"], folder / "warm_up_weaver.log")
+
     def train(
         self,
         model: str,

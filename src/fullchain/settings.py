@@ -61,6 +61,28 @@ class Settings(SettingsModel):
                 raise ValueError(f"{where}: no {kind} is called {name!r}{nearest(name, known)}")
         return self
 
+    @model_validator(mode="after")
+    def _jets_are_in_the_ntuples(self) -> "Settings":
+        """Check that taggers which read the ntuples directly find jets there."""
+        if self.tagging is None:
+            return self
+        for tagger, settings in self.tagging.taggers.items():
+            if settings.jets_from != "ntuples":
+                continue
+            where = f"tagging.taggers.{tagger}.jets_from"
+            for name in self.tagging.measured_samples(settings):
+                sample = self.ntuples.samples[name]
+                if sample.kind != "ingested" or sample.layout in ("nanoaod", "pfnano"):
+                    raise ValueError(
+                        f"{where}: an event of sample {name!r} is not a jet; take jets_from: jets"
+                    )
+            if self.inference is not None and self.inference.tagger == tagger:
+                raise ValueError(
+                    f"{where}: inference.tagger is {tagger!r}, and its templates are made of the "
+                    "jets of the stage jets; take jets_from: jets, or inference: null"
+                )
+        return self
+
     def _references(self) -> Iterator[tuple[str, str, str, Sequence[str]]]:
         samples = list(self.ntuples.samples)
         figures = self.jets.figures

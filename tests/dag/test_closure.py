@@ -1,10 +1,12 @@
 """The identity of code: what counts as a change, and what does not."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from fullchain.dag import analyses, closure
 from fullchain.dag.closure import ImportClosure, code
 from fullchain.errors import InputError
 
@@ -28,7 +30,9 @@ BASE = {
 
 
 def identity(package: Path, step: str = "physics.step") -> dict:
+    """As a new process gives it."""
     code.cache_clear()
+    analyses.known.cache_clear()
     return json.loads(code(step, package))
 
 
@@ -120,3 +124,23 @@ def test_errors_name_the_file(package: Path) -> None:
     (package / "physics/step.py").write_text('__data__ = ("gone.json",)\n')
     with pytest.raises(InputError, match=r"gone\.json"):
         identity(package)
+
+
+def test_what_is_known_is_not_read_again(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    before, read = identity(package), []
+    analysed = closure._analysed
+    monkeypatch.setattr(closure, "_analysed", lambda *a: read.append(a[2]) or analysed(*a))
+    assert identity(package) == before and read == []
+    write(package.parent, {"physics/mass.py": "def mass(e):\n    return e\n"})
+    assert (
+        identity(package)["modules"]["mini.physics.mass"]
+        != (before["modules"]["mini.physics.mass"])
+    )
+    assert read == ["mini.physics.mass"]
+    kept = analyses.place(package)
+    for damage in ("", "[]", '{"format": 0}', '{"format": 1, "modules": {"mini": 3}}'):
+        kept.write_text(damage)
+        identity(package)
+    assert read.count("mini") == 4
+    assert identity(package)["modules"].keys() == before["modules"].keys()

@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +164,42 @@ def test_flat_then_decay_is_flat_and_then_exponential() -> None:
     assert at(1) == pytest.approx(0.01)
     assert at(0.85) == pytest.approx(0.1)
     assert at(0.8) / at(0.75) == pytest.approx(at(0.95) / at(0.9))
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "RAdam"])
+def test_without_the_wrappers_of_the_compiler_the_steps_are_the_same(name: str) -> None:
+    found = []
+    for module in (optimisers, torch.optim):
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 1))
+        values = torch.randn(16, 5)
+        optimiser = getattr(module, name)(network.parameters(), lr=1e-2, foreach=True)
+        for step in range(12):
+            optimiser.zero_grad(set_to_none=True)
+            network(values).square().mean().backward()
+            optimiser.step()
+            if step == 5:
+                optimiser.load_state_dict(optimiser.state_dict())
+        found.append(torch.cat([weights.detach().flatten() for weights in network.parameters()]))
+    assert torch.equal(*found)
+
+
+IMPORTED = """
+import sys
+import torch
+from fullchain.learning import optimisers
+from fullchain.learning.settings import TrainingSettings
+
+network = torch.nn.Linear(3, 1)
+for name in ("ranger", "radam", "adam", "adamw"):
+    optimiser = optimisers.build(network, TrainingSettings(optimiser=name))
+    network(torch.ones(2, 3)).sum().backward()
+    optimiser.step()
+    optimiser.zero_grad()
+print("torch._dynamo" in sys.modules)
+"""
+
+
+def test_optimisers_do_not_import_the_compiler() -> None:
+    answer = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True)
+    assert answer.stdout.strip() == "False", answer.stderr

@@ -2,7 +2,6 @@
 
 import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from fullchain.tagging import (
     bayesian,
     evaluate,
     export_friend,
-    onnx_file,
     plot,
     posterior_figures,
     predict,
@@ -39,14 +37,6 @@ from fullchain.tagging.variational_loss import NegativeBound
 from fullchain.tagging.views import view_of
 
 Values = dict[str, Any]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _no_export() -> Iterator[None]:
-    """Leave the export out, which takes longer than these trainings and is tested elsewhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnx_file, "save_onnx", lambda path, *_: path.write_bytes(b""))
-        yield
 
 
 def changed(values: Values, epochs: int, **tagger: Any) -> Values:
@@ -66,7 +56,6 @@ def training(
         tagger="pfn",
         member=member,
         model=model,
-        onnx=model.with_name("model.onnx"),
         history=model.with_name("history.json"),
         settings=Given(values),
     )

@@ -22,6 +22,7 @@ from fullchain.step import Given
 from fullchain.tagging import (
     evaluate,
     export_friend,
+    export_onnx,
     plot,
     predict,
     score_files,
@@ -91,10 +92,10 @@ def results(
         tagger="pfn",
         member="fold0_seed0",
         model=folder / "model.pt",
-        onnx=folder / "model.onnx",
         history=folder / "history.json",
         settings=settings,
     )
+    export_onnx.main(models=[folder / "model.pt"], onnx=folder / "model.onnx", settings=Given({}))
     for name, jets in files.items():
         predict.main(
             jets=jets,
@@ -311,7 +312,6 @@ def run(used: list[str], files: dict[str, list[Path]], values: Values, folder: P
         tagger="pfn",
         member="fold0_seed0",
         model=folder / "model.pt",
-        onnx=folder / "model.onnx",
         history=folder / "history.json",
         settings=Given(values),
     )

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from fullchain.tagging import (
     evaluate,
     export_onnx,
     members,
-    onnx_file,
     plot,
     predict,
     tabulate,
@@ -79,14 +78,6 @@ def test_a_member_that_is_none_is_named(name: str) -> None:
         member_of(name, TaggerSettings(folds=2))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _no_export() -> Iterator[None]:
-    """Leave the export out, which takes longer than these trainings and is tested elsewhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnx_file, "save_onnx", lambda path, *_: path.write_bytes(b""))
-        yield
-
-
 @pytest.fixture(scope="module")
 def changed(values: Values) -> Values:
     """Settings of two folds and two seeds, with two epochs of training."""
@@ -107,7 +98,6 @@ def training(
         tagger=tagger,
         member=member,
         model=model,
-        onnx=model.with_name("model.onnx"),
         history=model.with_name("history.json"),
         settings=Given(values),
     )
@@ -273,6 +263,5 @@ def test_rows_beyond_the_budget_train_to_the_same_bits(
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert sorted(path.name for path in model.parent.iterdir()) == [
         "history.json",
-        "model.onnx",
         "model.pt",
     ]

@@ -139,3 +139,44 @@ def test_scores_depend_on_stand_ins_with_folds_only(text: str) -> None:
     assert stand_ins not in given(text, {}, "prediction_settings")
     folds = {"taggers": {"pfn": {"folds": 2}}}
     assert stand_ins in given(text, folds, "prediction_settings")
+
+
+def test_taggers_may_read_the_ntuples(text: str) -> None:
+    samples = {
+        "root": {"kind": "ingested", "layout": "jetclass", "files": ["jets/a.root"]},
+        "table": {"kind": "ingested", "layout": "top_tagging", "files": ["val.h5"]},
+    }
+    classes = {
+        "top": {"samples": ["root", "table"], "labels": ["top"]},
+        "qcd": {"samples": ["root", "table"], "labels": ["gluon"]},
+    }
+    own = {"classes": classes, "jets_from": "ntuples"}
+    settings = validate(
+        {
+            "ntuples": {"samples": samples},
+            "tagging": {"taggers": {"direct": own, "through": {"classes": classes}}},
+        }
+    )
+    assert settings.tagging is not None
+    found: dict[str, Any] = {
+        "CONFIG": settings,
+        "TAGGERS": settings.tagging.taggers,
+        "parts": lambda sample: ["0000"],
+        "part_files": lambda pattern, sample: [pattern.format(sample=sample, part="0000")],
+        "local_inputs": lambda sample, part: sample.files,
+    }
+    for name in ("jets_of", "given_jets", "listed_files"):
+        (source,) = re.findall(rf"^def {name}\(.*\n(?:    .*\n|\n(?=    ))+", text, re.MULTILINE)
+        exec(source, found)
+    names = ["root", "table"]
+    assert found["given_jets"]("direct", names) == [f"ntuples/{n}/0000.json" for n in names]
+    assert found["listed_files"]("direct", names) == ["jets/a.root", "ntuples/table/0000.root"]
+    assert found["given_jets"]("through", names) == [f"jets/{n}/0000.parquet" for n in names]
+    assert found["listed_files"]("through", names) == []
+
+
+def test_no_score_waits_for_an_export(text: str) -> None:
+    rules = dict(re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", text, re.MULTILINE))
+    assert "model.onnx" in rules["tagging_export_onnx"]
+    assert not [n for n, body in rules.items() if "onnx" in body and n != "tagging_export_onnx"]
+    assert 'EXPORTED += every_tagger("tagging/{tagger}/model.onnx")' in text

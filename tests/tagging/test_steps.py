@@ -24,7 +24,7 @@ from fullchain.learning.settings import TrainingSettings
 from fullchain.learning.split import fold
 from fullchain.metrics import read_metrics
 from fullchain.step import Given
-from fullchain.tagging import evaluate, plot, predict, tabulate, train
+from fullchain.tagging import evaluate, export_onnx, plot, predict, tabulate, train
 from fullchain.tagging.jets_reading import IDENTITY, Jets, read
 from fullchain.tagging.members import Member
 from fullchain.tagging.model_file import load
@@ -44,10 +44,6 @@ class Trained:
     @property
     def model(self) -> Path:
         return self.folder / "model.pt"
-
-    @property
-    def onnx(self) -> Path:
-        return self.folder / "model.onnx"
 
     @property
     def history(self) -> Path:
@@ -72,7 +68,6 @@ def run_training(
         tagger="pfn",
         member=member,
         model=result.model,
-        onnx=result.onnx,
         history=result.history,
         settings=Given(values),
     )
@@ -87,6 +82,13 @@ def trained(
     values: Values,
 ) -> Trained:
     return run_training(tmp_path_factory.mktemp("pfn"), signal_jets, background_jets, values)
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Trained) -> Path:
+    path = trained.folder / "model.onnx"
+    export_onnx.main(models=[trained.model], onnx=path, settings=Given({}))
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -202,12 +204,12 @@ def test_shifted_jets_get_other_scores(scored: dict[str, Path]) -> None:
 
 
 def test_onnx_gives_the_scores_of_torch_from_raw_momenta(
-    trained: Trained, background_jets: list[Path]
+    trained: Trained, exported: Path, background_jets: list[Path]
 ) -> None:
     model = load(trained.model)
     chosen = model.settings
     jets = read(background_jets, [], chosen.n_constituents, lambda s: np.ones(len(s["pt"]), bool))
-    session = onnxruntime.InferenceSession(trained.onnx)
+    session = onnxruntime.InferenceSession(exported)
     for number in (1, 7, len(jets)):
         arrays = {"constituents": jets.constituents[:number], "jet": jets.jet_momentum()[:number]}
         score, both = session.run(["score", "probabilities"], arrays)
@@ -234,14 +236,15 @@ def test_model_carries_its_standardisation(
     assert torch.equal(tagger.standardise.subtract, state["standardise.subtract"])
 
 
-def test_onnx_names_no_local_folder(trained: Trained) -> None:
-    content = trained.onnx.read_bytes()
+def test_onnx_names_no_local_folder(exported: Path) -> None:
+    content = exported.read_bytes()
     assert str(Path(train.__file__).parents[2]).encode() not in content
     assert b"site-packages" not in content
 
 
 def test_two_trainings_are_identical(
     trained: Trained,
+    exported: Path,
     tmp_path: Path,
     signal_jets: list[Path],
     background_jets: list[Path],
@@ -252,7 +255,8 @@ def test_two_trainings_are_identical(
     first, second = (torch.load(path)["state"] for path in (trained.model, again.model))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert trained.history.read_bytes() == again.history.read_bytes()
-    assert trained.onnx.read_bytes() == again.onnx.read_bytes()
+    export_onnx.main(models=[again.model], onnx=tmp_path / "model.onnx", settings=Given({}))
+    assert exported.read_bytes() == (tmp_path / "model.onnx").read_bytes()
     assert not again.checkpoint.exists()
 
 
@@ -280,7 +284,6 @@ train.main(
     tagger="pfn",
     member="fold0_seed0",
     model=folder / "model.pt",
-    onnx=folder / "model.onnx",
     history=folder / "history.json",
     settings=Given(arguments["values"]),
 )

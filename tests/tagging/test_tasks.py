@@ -20,7 +20,7 @@ from fullchain.learning.calibration import fit_temperature
 from fullchain.learning.calibration import probabilities as probabilities_of
 from fullchain.settings import validate
 from fullchain.step import Given
-from fullchain.tagging import evaluate, onnx_file, plot, predict, tabulate, train
+from fullchain.tagging import evaluate, export_onnx, plot, predict, tabulate, train
 from fullchain.tagging.comparisons import discriminant
 from fullchain.tagging.jets_reading import read
 from fullchain.tagging.model_file import load
@@ -77,7 +77,6 @@ def run_training(folder: Path, files: dict[str, Path], values: Values) -> Path:
         tagger="pfn",
         member="fold0_seed0",
         model=model,
-        onnx=folder / "model.onnx",
         history=folder / "history.json",
         # As a rule passes them: with all keys sorted.
         settings=Given(json.loads(json.dumps(values, sort_keys=True))),
@@ -91,10 +90,7 @@ def test_a_task_goes_from_jets_to_figures(
     files: dict[str, Path],
     values: Values,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # The export takes longer than these trainings, and is tested with each architecture.
-    monkeypatch.setattr(onnx_file, "save_onnx", lambda path, *_: path.write_bytes(b""))
     values = changed(values, classes=TASKS[task])
     names = list(TASKS[task])
     model = run_training(tmp_path, files, values)
@@ -186,6 +182,7 @@ def test_every_architecture_trains_and_is_exported(
     assert json.loads((tmp_path / "history.json").read_text())["parameters"] > 10
     found = probabilities(trained.tagger, arrays, torch.device("cpu"))
     assert found.shape == (250, 2) and np.isfinite(found).all() and found[:, 0].std() > 0
+    export_onnx.main(models=[model], onnx=tmp_path / "model.onnx", settings=Given({}))
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     for number in (1, 250):
         given = {name: array[:number] for name, array in arrays.items()}

@@ -35,7 +35,7 @@ def test_every_step_left_its_provenance(finished) -> None:
         for path in finished.folder.glob("results/test/**/*.provenance.json")
     }
     in_use = {f"{stage}.{step}" for stage, modules in steps().items() for step in modules}
-    on_request = {"tagging.export_friend", "tagging.export_onnx"}
+    on_request = {"tagging.export_friend"}
     assert recorded >= in_use - on_request - {"ntuples.ingest", "ntuples.convert"}
 
 

@@ -17,10 +17,11 @@ import importlib.util
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from fullchain.dag import analyses
+from fullchain.dag.analyses import Analysis
 from fullchain.errors import InputError
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
@@ -90,21 +91,12 @@ def _data_files(tree: ast.Module) -> list[str]:
     return []
 
 
-@dataclass(frozen=True)
-class _Analysis:
-    """What a source file says: its syntax tree as text, what it imports, its data files."""
-
-    tree: bytes
-    imported: tuple[str, ...]
-    data: tuple[str, ...]
-
-
-@cache
-def _analysed(source: bytes, name: str, is_package: bool) -> _Analysis:
-    """Read a source file; once, as most modules belong to many steps."""
+def _analysed(source: bytes, checksum: str, name: str, is_package: bool) -> Analysis:
+    """Read a source file."""
     tree = ast.parse(source)
     imported, data = tuple(_imported_names(tree, name, is_package)), tuple(_data_files(tree))
-    return _Analysis(ast.dump(_without_docstrings(tree)).encode(), imported, data)
+    text = ast.dump(_without_docstrings(tree)).encode()
+    return Analysis(checksum, hashlib.sha256(text).hexdigest(), imported, data)
 
 
 class ImportClosure:
@@ -131,7 +123,10 @@ class ImportClosure:
         self.imports: set[str] = set()
         if self._source(module) is None:
             raise InputError(f"{module}: no such module below {folder}")
+        self._is_new = False
         self._visit(module)
+        if self._is_new:
+            analyses.keep(folder)
 
     def _source(self, module: str) -> Path | None:
         words = module.split(".")
@@ -154,23 +149,28 @@ class ImportClosure:
                 continue
             if "." in name:
                 waiting.append(name.rpartition(".")[0])
-            try:
-                found = _analysed(source.read_bytes(), name, source.name == "__init__.py")
-            except SyntaxError as problem:
-                raise InputError(f"{source}:{problem.lineno}: {problem.msg}") from None
-            digest = hashlib.sha256(found.tree)
-            for file in found.data:
-                path = source.parent / file
-                if not path.is_file():
-                    raise InputError(f"{source}: __data__ names {file}, which does not exist")
-                digest.update(path.read_bytes())
-            self.modules[name] = digest.hexdigest()[:16]
+            found = self._analysis(source, name)
+            self.modules[name] = _identity(source, found)
             for other in found.imported:
                 top = other.split(".")[0]
                 if top == self.package:
                     waiting.append(other)
                 elif top not in sys.stdlib_module_names:
                     self.imports.add(top)
+
+    def _analysis(self, source: Path, name: str) -> Analysis:
+        """Say what a source file says; read it unless that is known of the same content."""
+        content = source.read_bytes()
+        checksum = hashlib.sha256(content).hexdigest()
+        known = analyses.known(self.folder)
+        if name not in known or known[name].source != checksum:
+            try:
+                found = _analysed(content, checksum, name, source.name == "__init__.py")
+            except SyntaxError as problem:
+                raise InputError(f"{source}:{problem.lineno}: {problem.msg}") from None
+            known[name] = found
+            self._is_new = True
+        return known[name]
 
     def packages(self) -> dict[str, str]:
         """Installed version of each distribution that provides an imported package."""
@@ -180,6 +180,19 @@ class ImportClosure:
                 if distribution not in PRESENTATION:
                     versions[distribution] = _version(distribution)
         return versions
+
+
+def _identity(source: Path, found: Analysis) -> str:
+    """Hash of the syntax tree of a module, and of the files that it reads where it names some."""
+    if not found.data:
+        return found.tree[:16]
+    digest = hashlib.sha256(found.tree.encode())
+    for file in found.data:
+        path = source.parent / file
+        if not path.is_file():
+            raise InputError(f"{source}: __data__ names {file}, which does not exist")
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "PyYAML"}

@@ -4,6 +4,7 @@ import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -35,6 +36,11 @@ def repeatable(threads: int) -> Iterator[None]:
     # Not use_deterministic_algorithms, which imports the compiler, for a second, to tell it too.
     before = torch.get_deterministic_debug_mode()
     threads_before = torch.get_num_threads()
+    # With deterministic kernels torch fills new memory with NaN, to show where a result depends on
+    # what was there; none of ours does, and the filling takes time.
+    deterministic: Any = torch.utils.deterministic
+    filled = deterministic.fill_uninitialized_memory
+    deterministic.fill_uninitialized_memory = False
     # cuBLAS is deterministic with a fixed workspace only; it reads this when it is first used.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_deterministic_debug_mode("error")
@@ -42,6 +48,7 @@ def repeatable(threads: int) -> Iterator[None]:
     try:
         yield
     finally:
+        deterministic.fill_uninitialized_memory = filled
         torch.set_deterministic_debug_mode(before)
         torch.set_num_threads(threads_before)
 

@@ -1,5 +1,6 @@
 """The optimisers that a setting names, and Ranger, which torch does not have."""
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,7 +10,38 @@ from torch import Tensor, nn
 from fullchain.learning.settings import TrainingSettings
 
 
-class Ranger(torch.optim.RAdam):
+class _Uncompiled(torch.optim.Optimizer):
+    """Leaves out of an optimiser what torch wraps around its methods for its compiler.
+
+    The wrappers keep the compiler from looking into an optimiser, and import it for that, which
+    takes longer than to import torch itself. Networks are compiled here, optimisers are not: the
+    methods below the wrappers do the same.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step of the optimiser that this class is mixed into."""
+        return inspect.unwrap(super().step)(self, closure)
+
+
+class RAdam(_Uncompiled, torch.optim.RAdam):
+    """RAdam of torch (1908.03265)."""
+
+
+class Adam(_Uncompiled, torch.optim.Adam):
+    """Adam of torch (1412.6980)."""
+
+
+class AdamW(_Uncompiled, torch.optim.AdamW):
+    """AdamW of torch (1711.05101)."""
+
+
+class Ranger(RAdam):
     r"""RAdam (1908.03265) inside Lookahead (1907.08610).
 
     Every k-th step the slow weights \phi follow the fast ones \theta, and the fast ones go back to
@@ -96,7 +128,7 @@ def build(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer
         return Ranger(parameters, lr=rate, weight_decay=decay)
     # One call for all parameters instead of one for each: the same numbers in less time.
     if settings.optimiser == "adamw":
-        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, foreach=True)
+        return AdamW(parameters, lr=rate, weight_decay=decay, foreach=True)
     if settings.optimiser == "radam":
-        return torch.optim.RAdam(parameters, lr=rate, weight_decay=decay, foreach=True)
-    return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, foreach=True)
+        return RAdam(parameters, lr=rate, weight_decay=decay, foreach=True)
+    return Adam(parameters, lr=rate, weight_decay=decay, foreach=True)

@@ -1,6 +1,6 @@
 """Jet taggers: networks that tell the origin of a jet from its constituents.
 
-In: jets (Parquet, from the stage `jets`) with truth labels.
+In: jets with truth labels: Parquet of the stage `jets`, or ROOT files with one jet per entry.
 Out: trained models per tagger (`model.pt`, `model.onnx` with its preprocessing inside the graph),
 its score for every jet of every sample and variation, its performance with uncertainties, figures.
 

@@ -49,7 +49,7 @@ READ = ("tau32", "msoftdrop")
 
 def main(
     *,
-    jets: Annotated[list[Path], Input("Parquet files of jets of all samples")],
+    jets: Annotated[list[Path], Input("files of jets of all samples: Parquet, ROOT")],
     samples: Annotated[list[str], Option("name of the sample of each of these files, in order")],
     scores: Annotated[list[Path], Input("one file of scores for each sample, in their order")],
     tagger: Annotated[str, Option("name of the tagger in tagging.taggers")],
@@ -336,8 +336,11 @@ class _Measurement:
             self.seed,
         )
 
-    def _baseline(self) -> dict[str, Any]:
+    def _baseline(self) -> dict[str, Any] | None:
+        """The cut on substructure; None where jets straight from ROOT files do not tell it."""
         baseline, jets = self.how.baseline, self.test
+        if any(np.isnan(jets.columns[name]).all() for name in READ):
+            return None
         low, high = baseline.msoftdrop_min, baseline.msoftdrop_max
         score = tau32_score(jets.columns["tau32"], jets.columns["msoftdrop"], low, high)
         cut = Sample(score, self.sample.is_signal, self.sample.weight, self.sample.event)

@@ -1,7 +1,9 @@
-"""Jets from Parquet files as arrays: columns that are asked for, constituents padded.
+"""Jets from files as arrays: columns that are asked for, constituents padded.
 
-Files are read in batches of rows, so that memory depends on the size of a batch and on what the
-caller keeps, not on the size of the files.
+Files are those of the stage `jets` (Parquet) or, with one jet per entry, ROOT files and the part
+manifests that list them (`root_jets`); the first bytes of a file tell what it is. They are read in
+batches of rows, so that memory depends on the size of a batch and on what the caller keeps, not on
+the size of the files.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +17,7 @@ import pyarrow
 import pyarrow.parquet
 
 from fullchain.errors import InputError
+from fullchain.tagging.arrow_columns import to_numpy
 
 Scalars = dict[str, npt.NDArray[Any]]
 
@@ -77,7 +80,7 @@ def stream(
     Parameters
     ----------
     path
-        Parquet file of the stage `jets`.
+        Parquet file of the stage `jets`, or ROOT file or part manifest, see `root_jets`.
     columns
         Scalar columns to read; four-momenta and constituents need not be named here.
     n_constituents
@@ -91,9 +94,16 @@ def stream(
     Raises
     ------
     InputError
-        The file is not Parquet, misses a column, or has a value that is not finite in a
+        The file is none of these, misses a column, or has a value that is not finite in a
         four-momentum or in a track of a particle.
     """
+    if _is_root(path):
+        from fullchain.tagging import root_jets
+
+        yield from root_jets.stream(
+            path, columns, n_constituents, fields=fields, batch_rows=batch_rows
+        )
+        return
     file = _open(path)
     wanted = list(dict.fromkeys((*columns, *FOUR_MOMENTUM)))
     leaves = [*wanted, *(_constituent_leaves(path, file, fields) if n_constituents else [])]
@@ -141,7 +151,11 @@ def read(
 
 
 def count(path: Path) -> int:
-    """Number of rows of a file. Raises InputError where it is not Parquet."""
+    """Number of jets of a file. Raises InputError where it is none that `stream` reads."""
+    if _is_root(path):
+        from fullchain.tagging import root_jets
+
+        return root_jets.count(path)
     return int(_open(path).metadata.num_rows)
 
 
@@ -154,6 +168,16 @@ def most_particles(path: Path) -> int:
         for batch in file.iter_batches(columns=leaf)
     )
     return max((int(found.to_numpy().max()) for found in lengths if len(found)), default=0)
+
+
+def _is_root(path: Path) -> bool:
+    """Tell from its first bytes whether a file is ROOT, or a manifest of such files, in JSON."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError:
+        return False
+    return start == b"root" or start[:1] == b"{"
 
 
 def _open(path: Path) -> Any:
@@ -205,10 +229,7 @@ def _constituent_leaves(path: Path, file: Any, fields: Sequence[str]) -> list[st
 def _to_numpy(path: Path, name: str, column: Any) -> npt.NDArray[Any]:
     if column.null_count:
         raise InputError(f"{path}: column {name} has missing values")
-    if pyarrow.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    values = column.to_numpy(zero_copy_only=False)
-    return values.astype(str) if values.dtype == object else values
+    return to_numpy(column)
 
 
 def _check_finite(path: Path, name: str, values: npt.NDArray[Any], first_row: int) -> None:
@@ -225,25 +246,46 @@ def _padded(
 ) -> npt.NDArray[np.float32]:
     """Bring lists of particles to shape (jets, length, fields), cut or filled with zeros."""
     particles = column.flatten()
-    counts = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    starts = np.cumsum(counts) - counts
-    slot = np.arange(length)
-    filled = slot < counts[:, None]
-    source = (starts[:, None] + slot)[filled]
-    result = np.zeros((len(counts), length, len(fields)), dtype=np.float32)
+    lengths = column.value_lengths()
+    counts = to_numpy(lengths.fill_null(0) if lengths.null_count else lengths).astype(np.int64)
     neutral = None
     if set(TRACK) & set(fields):
-        neutral = particles.field("charge").to_numpy(zero_copy_only=False) == 0
-    for index, name in enumerate(fields):
-        values = particles.field(name).to_numpy(zero_copy_only=False)
+        neutral = to_numpy(particles.field("charge")) == 0
+    columns = []
+    for name in fields:
+        values = to_numpy(particles.field(name))
         if neutral is not None and name in TRACK:
             # A neutral particle has no track; files differ in what they write there.
             values = np.where(neutral, 0.0, values)
         bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
-            row = first_row + int(np.searchsorted(starts + counts, bad[0], side="right"))
+            row = first_row + int(np.searchsorted(np.cumsum(counts), bad[0], side="right"))
             raise InputError(
                 f"{path}: constituents.{name} is {values[bad[0]]} in row {row}; make the jets again"
             )
-        result[..., index][filled] = values[source]
-    return result
+        columns.append(values)
+    return padded(columns, counts, length)
+
+
+def padded(
+    columns: Sequence[npt.NDArray[Any]], counts: npt.NDArray[np.int64], length: int
+) -> npt.NDArray[np.float32]:
+    """Bring flat particles to shape (jets, length, columns), cut or filled with zeros.
+
+    Parameters
+    ----------
+    columns
+        Of the particles, jet by jet, each (particles,).
+    counts
+        Number of particles of each jet, (jets,).
+    length
+        Particles that are kept of a jet.
+    """
+    kept = np.minimum(counts, length)
+    place = np.arange(kept.sum()) - np.repeat(np.cumsum(kept) - kept, kept)
+    source = np.repeat(np.cumsum(counts) - counts, kept) + place
+    target = np.repeat(np.arange(len(counts)) * length, kept) + place
+    result = np.zeros((len(counts) * length, len(columns)), dtype=np.float32)
+    for index, values in enumerate(columns):
+        result[target, index] = values[source]
+    return result.reshape(len(counts), length, len(columns))

@@ -69,7 +69,10 @@ def _right(measured: Numbers) -> str:
 
 
 def _curves(measured: list[Numbers]) -> list[tuple[Numbers, str, Any, Any]]:
-    """What is drawn: numbers, legend, colour, line style; the baseline of the first tagger last."""
+    """What is drawn: numbers, legend, colour, line style; the baseline of the first tagger last.
+
+    Jets straight from ROOT files may have no baseline.
+    """
     drawn = []
     several = len({_task(one) for one in measured}) > 1
     for number, one in enumerate(measured):
@@ -78,6 +81,8 @@ def _curves(measured: list[Numbers]) -> list[tuple[Numbers, str, Any, Any]]:
         label = f"{one['tagger']}{task}, AUC {auc['value']:.4f} ± {auc['deviation']:.4f}"
         drawn.append((one, label, COLOURS[number % len(COLOURS)], "-"))
     baseline = measured[0]["baseline"]
+    if baseline is None:
+        return drawn
     low, high = baseline["window"]
     cut = rf"$\tau_{{32}}$, {low:g} < $m_{{SD}}$ < {high:g} GeV"
     auc = baseline["auc"]
@@ -372,8 +377,9 @@ def _decade_below(measured: list[Numbers]) -> float:
     values = [
         value
         for one in measured
-        for roc in (one["roc"], one["baseline"]["roc"])
-        for value in roc["background_efficiency"]
+        for curve in (one, one["baseline"])
+        if curve is not None
+        for value in curve["roc"]["background_efficiency"]
         if value > 0
     ]
     return min(0.1, 10.0 ** math.floor(math.log10(min(values)))) if values else 0.1

@@ -35,7 +35,7 @@ from fullchain.tagging.views import Arrays, view_of
 
 def main(
     *,
-    jets: Annotated[list[Path], Input("Parquet files of jets of one sample, in order of parts")],
+    jets: Annotated[list[Path], Input("files of jets of one sample, in order: Parquet, ROOT")],
     sample: Annotated[str, Option("name of the sample")],
     models: Annotated[list[Path], Input("model.pt of each training of the tagger")],
     scores: Annotated[Path, Output("Parquet file, row by row the jets of all parts in order")],
@@ -62,6 +62,7 @@ def main(
         further |= extra_columns(chosen.class_names, seeds)
     with (
         device.repeatable(settings["tagging.training.threads"]),
+        device.keeping_memory(),
         atomic(scores) as temporary,
         ScoreWriter(temporary, chosen.class_names, seeds, further, point) as writer,
         progress(f"scores of {sample}", total, "jets") as advance,

@@ -11,6 +11,7 @@ import pyarrow
 import pyarrow.parquet
 
 from fullchain.errors import InputError
+from fullchain.tagging.arrow_columns import from_numpy, to_numpy
 from fullchain.tagging.jets_reading import IDENTITY, Scalars, stream
 
 SCORE = "score"
@@ -160,12 +161,7 @@ class ScoreWriter:
 
     def write(self, columns: Scalars) -> None:
         """Write rows; `columns` has at least the names of the schema."""
-        arrays = [
-            pyarrow.array(columns[field.name].tolist(), type=field.type)
-            if pyarrow.types.is_string(field.type)
-            else pyarrow.array(columns[field.name]).cast(field.type)
-            for field in self.schema
-        ]
+        arrays = [from_numpy(np.asarray(columns[field.name]), field.type) for field in self.schema]
         self._file.write_table(pyarrow.Table.from_arrays(arrays, schema=self.schema))
 
 
@@ -189,11 +185,7 @@ def read_scores(path: Path, also: Sequence[str] = ()) -> Scalars:
     missing = [name for name in wanted if name not in table.column_names]
     if missing:
         raise InputError(f"{path}: no column {', '.join(missing)}; predict again")
-    columns: dict[str, npt.NDArray[Any]] = {}
-    for name in wanted:
-        values = table.column(name).to_numpy()
-        columns[name] = values.astype(str) if values.dtype == object else values
-    return columns
+    return {name: to_numpy(table.column(name).combine_chunks()) for name in wanted}
 
 
 def stream_scored(

@@ -120,6 +120,12 @@ class TaggerSettings(SettingsModel):
         description="training loop of this tagger alone; what is not given here has its own "
         "default. null for tagging.training",
     )
+    jets_from: Literal["jets", "ntuples"] = Field(
+        "jets",
+        description="stage whose jets are read: jets, or ntuples for the ROOT files of samples "
+        "with one jet per entry (layouts jetclass, top_tagging, quark_gluon) as they are, without "
+        "the selection, the shifts and the observables of the stage jets",
+    )
     inputs: Literal["kin", "full", "pt_eta_phi"] = Field(
         "kin",
         description="features of a particle: kin (the seven of 2202.03772), full (its 17, with "
@@ -260,6 +266,16 @@ class TaggerSettings(SettingsModel):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _observables_are_measured(self) -> "TaggerSettings":
+        kind = self.architecture.kind
+        if self.jets_from == "ntuples" and kind in ("mlp", "trees"):
+            raise ValueError(
+                f"jets_from: {kind} looks at observables, which the stage jets measures; take "
+                "jets_from: jets"
+            )
+        return self
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes in the order of the outputs: the signal, then by alphabet.
@@ -345,6 +361,14 @@ class TaggingSettings(SettingsModel):
             if pair[0] == pair[1]:
                 raise ValueError(f"evaluation.pairs: {pair[0]} cannot be told from itself")
         return self
+
+    def measured_samples(self, tagger: TaggerSettings) -> list[str]:
+        """Names of the samples that a tagger is measured on: its own, and their stand-ins."""
+        alternatives = self.evaluation.alternatives.values()
+        others = [
+            new for names in alternatives for old, new in names.items() if old in tagger.samples
+        ]
+        return list(dict.fromkeys([*tagger.training_samples, *others]))
 
     def window(self, tagger: TaggerSettings) -> SelectionSettings:
         """Jets that a tagger is trained on."""

@@ -147,8 +147,10 @@ def _robustness(name: str, alternatives: dict[str, Any]) -> list[Metric]:
 
 
 def baseline_metrics(measured: dict[str, Any]) -> list[Metric]:
-    """Metrics of the cut on substructure, on the same jets as the first tagger."""
+    """Metrics of the cut on substructure, on the same jets as the first tagger; none without it."""
     baseline = measured["baseline"]
+    if baseline is None:
+        return []
     low, high = baseline["window"]
     label = f"tau32 with {low:g} < soft-drop mass < {high:g} GeV"
     return _quality(f"baseline_{baseline['name']}", label, baseline, {})

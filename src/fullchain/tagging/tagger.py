@@ -13,7 +13,7 @@ from fullchain.tagging.conditioned import PARAMETER
 from fullchain.tagging.settings import TaggerSettings
 from fullchain.tagging.views import Arrays, Tensors, View, view_of
 
-BATCH = {"part": 64, "particlenet": 128, "lgatr": 128}
+BATCH = {"part": 64, "particlenet": 128, "lgatr": 128, "pfn": 256, "efn": 256}
 """Jets at once where a network holds something for each pair of particles, or much for each."""
 
 

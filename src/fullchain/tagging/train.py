@@ -29,7 +29,7 @@ from fullchain.learning.training import (
 )
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
-from fullchain.tagging import members, model_file, onnx_file
+from fullchain.tagging import members, model_file
 from fullchain.tagging.between_training import Interpolated, find_working_point
 from fullchain.tagging.members import Member
 from fullchain.tagging.selection_settings import SelectionSettings
@@ -42,12 +42,11 @@ from fullchain.tagging.views import View, view_of
 
 def main(
     *,
-    jets: Annotated[list[Path], Input("Parquet files of jets of all samples of the tagger")],
+    jets: Annotated[list[Path], Input("files of jets of all samples of the tagger: Parquet, ROOT")],
     samples: Annotated[list[str], Option("name of the sample of each of these files, in order")],
     tagger: Annotated[str, Option("name of the tagger in tagging.taggers")],
     member: Annotated[str, Option("fold that is left out, and seed, such as fold0_seed0")],
     model: Annotated[Path, Output("trained model: state dict and settings")],
-    onnx: Annotated[Path, Output("trained model as ONNX, preprocessing inside the graph")],
     history: Annotated[Path, Output("loss per epoch and numbers of jets, JSON")],
     settings: Given,
 ) -> None:
@@ -68,7 +67,6 @@ def main(
             task, view, batches, how, seed, resumption, f"training {tagger} {member}"
         )
     model_file.save(model, trained, chosen, window, which)
-    onnx_file.save_onnx(onnx, [trained], chosen)
     content = {
         "tagger": tagger,
         "member": member,

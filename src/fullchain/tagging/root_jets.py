@@ -1,0 +1,167 @@
+"""Jets straight from ROOT files in the layout of JetClass, without the stage jets.
+
+What comes is what the stage `jets` would make of the same entries: the particles scaled so that
+their sum has the pT of the jet in the file, the jet as that sum, the label from the branches of the
+classes, weight 1, the identity from file and entry. Nothing is clustered or measured, and no jet is
+left out: row by row these are the entries of the file.
+
+A file is read in batches of entries, only the branches in use. What is read may also be a part
+manifest of the stage `ntuples`: then its files in order, of each the tree and as many entries as it
+says.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uproot
+
+from fullchain.errors import InputError
+from fullchain.ntuples.inspection import check_beginning, failures_named
+from fullchain.ntuples.layouts.detect import JETCLASS, describe_trees, tree_names
+from fullchain.ntuples.manifests import is_url, read_part, resolve
+from fullchain.tagging import jetclass_jets
+from fullchain.tagging.jetclass_jets import Entries
+from fullchain.tagging.jets_reading import FOUR_MOMENTUM, Jets
+
+
+@dataclass(frozen=True)
+class Source:
+    """A ROOT file, the name of its tree (None: found) and how many entries to read (None: all)."""
+
+    path: str
+    tree: str | None = None
+    entries: int | None = None
+
+
+def sources(path: Path) -> list[Source]:
+    """Files behind a path: the ROOT file that it is, or those of the part manifest that it is.
+
+    Raises
+    ------
+    InputError
+        The manifest is not complete, of another layout, or lists remote files.
+    """
+    with path.open("rb") as stream:
+        if stream.read(4) == b"root":
+            return [Source(str(path))]
+    part = read_part(path)
+    if part.layout != JETCLASS.name:
+        raise InputError(
+            f"{path}: sample {part.sample} has the layout {part.layout}; only files with one jet "
+            f"per entry ({JETCLASS.name}) can be read directly: let the stage jets make its jets"
+        )
+    found = []
+    for entry in part.good:
+        where = resolve(part, path, entry.path)
+        if is_url(where):
+            raise InputError(
+                f"{where}: a remote file is not read directly; download it, or let the stage jets "
+                "make its jets"
+            )
+        found.append(Source(where, entry.tree, entry.events))
+    return found
+
+
+def count(path: Path) -> int:
+    """Number of jets. Raises InputError where a file cannot be read."""
+    total = 0
+    for source in sources(path):
+        with _Tree(source) as tree:
+            total += tree.entries
+    return total
+
+
+def stream(
+    path: Path,
+    columns: Sequence[str],
+    n_constituents: int,
+    *,
+    fields: Sequence[str] = FOUR_MOMENTUM,
+    batch_rows: int = 8192,
+) -> Iterator[Jets]:
+    """Give the jets of a file or manifest in order, at most `batch_rows` at once.
+
+    Parameters are those of `jets_reading.stream`.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read or lacks a branch; a number is not finite, a jet has no particles, or
+        a particle no transverse momentum: with file, branch and entry. A column is asked for that
+        only the stage jets measures.
+    """
+    wanted = list(dict.fromkeys((*columns, *FOUR_MOMENTUM)))
+    unknown = [name for name in wanted if name not in jetclass_jets.GIVEN]
+    if unknown:
+        raise InputError(
+            f"{path}: a ROOT file of jets does not tell {', '.join(unknown)}, which the stage jets "
+            "measures: let it make the jets of this tagger (tagging.taggers.*.jets_from: jets)"
+        )
+    for source in sources(path):
+        with _Tree(source) as tree:
+            for first, arrays in tree.batches(wanted, n_constituents, fields, batch_rows):
+                yield Entries(source.path, first, arrays).jets(wanted, n_constituents, fields)
+
+
+class _Tree:
+    """The open tree of a file; a context manager."""
+
+    def __init__(self, source: Source) -> None:
+        self.path = source.path
+        with failures_named(self.path):
+            check_beginning(self.path, timeout=60.0)
+            # Nothing is read twice: a cache would only hold memory.
+            self._file = uproot.open({self.path: None}, array_cache=None)
+            self._tree = self._file[self._name(source.tree)]
+            self.there = frozenset(self._tree.keys())
+            self.entries = int(self._tree.num_entries)
+        if source.entries is not None:
+            if source.entries > self.entries:
+                raise InputError(
+                    f"{self.path}: has {self.entries} entries, {source.entries} are in the "
+                    "manifest; make the manifest again"
+                )
+            self.entries = source.entries
+
+    def __enter__(self) -> "_Tree":
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._file.close()
+
+    def _name(self, given: str | None) -> str:
+        names = tree_names(self._file)
+        wanted = given or (JETCLASS.tree if JETCLASS.tree in names or len(names) != 1 else names[0])
+        if wanted not in names:
+            raise InputError(
+                f"{self.path}: no tree '{wanted}'; trees in the file: {describe_trees(self._file)}"
+            )
+        return wanted
+
+    def batches(
+        self, columns: Sequence[str], n_constituents: int, fields: Sequence[str], rows: int
+    ) -> Iterator[tuple[int, Any]]:
+        """Give first entry and arrays of each batch."""
+        branches = jetclass_jets.branches(columns, fields if n_constituents else (), self.there)
+        missing = sorted(branches - self.there)
+        if missing:
+            raise InputError(
+                f"{self.path}: tree '{self._tree.name}' lacks the branch"
+                f"{'es' if len(missing) > 1 else ''} {', '.join(missing)}, of which jets are made "
+                f"(layout {JETCLASS.name}: {JETCLASS.title})"
+            )
+        batches = self._tree.iterate(
+            filter_name=lambda name: name in branches, step_size=rows, entry_stop=self.entries
+        )
+        first = 0
+        while True:
+            with failures_named(self.path):
+                arrays = next(batches, None)
+            if arrays is None:
+                break
+            yield first, arrays
+            first += len(arrays)
+        if first != self.entries:
+            raise InputError(f"{self.path}: only {first} of {self.entries} entries could be read")
