@@ -95,3 +95,28 @@ def test_scores_depend_on_stand_ins_with_folds_only(text: str) -> None:
     assert stand_ins not in given(text, {}, "prediction_settings")
     folds = {"taggers": {"pfn": {"folds": 2}}}
     assert stand_ins in given(text, folds, "prediction_settings")
+
+
+def test_an_explanation_does_not_depend_on_which_others_there_are(text: str) -> None:
+    settings = validate({"tagging": {"explanation": {"jets": 500}}})
+    found: dict[str, Any] = {"CONFIG": settings, "settings": lambda *paths: set(paths)}
+    (source,) = re.findall(
+        r"^def explanation_settings\(.*\n(?:    .*\n|\n(?=    ))+", text, re.MULTILINE
+    )
+    exec(source, found)
+    passed = found["explanation_settings"]("pfn")
+    assert "tagging.explanation.jets" in passed and "seed" in passed
+    assert "tagging.explanation.taggers" not in passed and "tagging.explanation" not in passed
+
+
+def test_trees_have_no_figures_of_latent_features(text: str) -> None:
+    settings = validate({"tagging": {}})
+    assert settings.tagging is not None
+    found: dict[str, Any] = {"TAGGERS": settings.tagging.taggers}
+    (source,) = re.findall(
+        r"^def explanation_figures\(.*\n(?:    .*\n|\n(?=    ))+", text, re.MULTILINE
+    )
+    exec(source, found)
+    function = found["explanation_figures"]
+    assert function("pfn") == ["components", "disentangled", "shap", "formula"]
+    assert function("bdt") == ["shap", "formula"]

@@ -8,4 +8,5 @@ its score for every jet of every sample and variation, its performance with unce
 there are: Particle and Energy Flow Networks (Komiske, Metodiev, Thaler 1810.05165), ParticleNet
 (Qu, Gouskos 1902.08570), the Particle Transformer (Qu, Li, Qian 2202.03772), L-GATr (Brehmer et al.
 2411.00446), LundNet (Dreyer, Qu 2012.08526), and dense networks and boosted trees on observables.
+`explain` says what they learned (after Vent, Winterhalder, Plehn 2507.21214).
 """

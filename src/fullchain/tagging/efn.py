@@ -50,12 +50,16 @@ class EnergyFlowNetwork(nn.Module):
 
     def forward(self, cloud: ParticleCloud) -> Tensor:
         """Give one logit per class, shape (jets, classes)."""
+        return self.output(self.latent(cloud))
+
+    def latent(self, cloud: ParticleCloud) -> Tensor:
+        """Give what the last layer sees, shape (jets, width)."""
         mask = cloud.mask.unsqueeze(-1)
         # Not by multiplication: padding may be so large that Phi of it is infinite.
         angles = torch.where(mask, cloud.angles, 0.0)
         parts = pt_fractions(cloud.momenta, cloud.mask)
-        latent = (parts.unsqueeze(1) @ self.phi(angles)).squeeze(1)
-        return self.output(self.f(latent))
+        total = (parts.unsqueeze(1) @ self.phi(angles)).squeeze(1)
+        return self.f(total)
 
 
 def pt_fractions(momenta: Tensor, mask: Tensor) -> Tensor:

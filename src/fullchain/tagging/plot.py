@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from fullchain.drawing import curve, histogram, points, ratio_band, ratio_points
 from fullchain.plotting import COLOURS, FigureSet, figure, figure_set, finish, ratio_figure
 from fullchain.step import Given, Input, Output
+from fullchain.tagging import explanation_figures
 
 Numbers = dict[str, Any]
 
@@ -37,6 +38,9 @@ def main(
     *,
     performance: Annotated[list[Path], Input("performance.json of each tagger")],
     history: Annotated[list[Path], Input("history.json of each training of all taggers")],
+    explanations: Annotated[
+        list[Path], Input("explanation.json of each explained tagger; none where none is explained")
+    ] = [],  # noqa: B006 - the command line makes a new list of it
     index: Annotated[Path, Output("list of the figures, which are written beside it")],
     settings: Given,
 ) -> None:
@@ -52,6 +56,8 @@ def main(
         mine = [training for training in trainings if training["tagger"] == one["tagger"]]
         _histories(figures, one["tagger"], mine)
         _dependence(figures, one)
+    for path in explanations:
+        explanation_figures.draw(figures, json.loads(path.read_text(encoding="utf-8")))
     figures.write()
 
 

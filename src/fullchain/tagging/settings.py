@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from fullchain.learning.settings import TrainingSettings
 from fullchain.model import SettingsModel
 from fullchain.tagging.architectures import Architecture
+from fullchain.tagging.explanation_settings import ExplanationSettings
 from fullchain.tagging.pfn_settings import PfnSettings
 from fullchain.tagging.trees_settings import TreesSettings
 
@@ -301,6 +302,9 @@ class TaggingSettings(SettingsModel):
     evaluation: EvaluationSettings = Field(
         default_factory=EvaluationSettings, description="measurement of performance"
     )
+    explanation: ExplanationSettings = Field(
+        default_factory=ExplanationSettings, description="what taggers have learned"
+    )
     taggers: dict[str, TaggerSettings] = Field(
         default_factory=lambda: {
             "pfn": TaggerSettings(),
@@ -330,6 +334,22 @@ class TaggingSettings(SettingsModel):
             if pair[0] == pair[1]:
                 raise ValueError(f"evaluation.pairs: {pair[0]} cannot be told from itself")
         return self
+
+    @model_validator(mode="after")
+    def _explained_exist(self) -> "TaggingSettings":
+        unknown = [name for name in self.explanation.taggers or () if name not in self.taggers]
+        if unknown:
+            raise ValueError(
+                f"explanation.taggers: no tagger is called {', '.join(unknown)}; there are "
+                f"{', '.join(self.taggers)}"
+            )
+        return self
+
+    @property
+    def explained(self) -> tuple[str, ...]:
+        """Names of the taggers that are explained."""
+        wanted = self.explanation.taggers
+        return tuple(self.taggers) if wanted is None else wanted
 
     def window(self, tagger: TaggerSettings) -> SelectionSettings:
         """Jets that a tagger is trained on."""

@@ -8,12 +8,16 @@ from typing import Annotated, Any
 from fullchain.errors import InputError
 from fullchain.metrics import Metric, write_metrics
 from fullchain.step import Given, Input, Output
+from fullchain.tagging import explanation_metrics
 from fullchain.tagging.published import NOTE, Published, reference
 
 
 def main(
     *,
     performance: Annotated[list[Path], Input("performance.json of each tagger")],
+    explanations: Annotated[
+        list[Path], Input("explanation.json of each explained tagger; none where none is explained")
+    ] = [],  # noqa: B006 - the command line makes a new list of it
     metrics: Annotated[Path, Output("numbers of all taggers, metrics.json")],
     settings: Given,
 ) -> None:
@@ -24,6 +28,8 @@ def main(
         rows += tagger_metrics(measured)
     if performance:
         rows += baseline_metrics(_read(performance[0]))
+    for path in explanations:
+        rows += explanation_metrics.metrics(json.loads(path.read_text(encoding="utf-8")))
     write_metrics(metrics, "tagging", rows)
 
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from fullchain.errors import InputError
 from fullchain.learning.standardise import Standardisation, Standardise
 from fullchain.tagging.settings import TaggerSettings
 from fullchain.tagging.views import Arrays, Tensors, View, view_of
@@ -43,6 +44,20 @@ class Tagger(nn.Module):
         """
         logits: Tensor = self.network(*self.view.prepared(tensors, self.standardise))
         return logits
+
+    def latent(self, tensors: Tensors) -> Tensor:
+        """Give what the last layer of the network sees, shape (jets, width).
+
+        Raises InputError for trees, which have no layers.
+        """
+        if self.kind == "trees":
+            raise InputError(
+                "boosted trees have no layers, and so no latent features: explain them by their "
+                "observables, or take a network (mlp has the same inputs)"
+            )
+        latent: Any = self.network.latent
+        seen: Tensor = latent(*self.view.prepared(tensors, self.standardise))
+        return seen
 
 
 def network_of(settings: TaggerSettings, view: View) -> nn.Module:
