@@ -14,6 +14,13 @@ def figures_of_uncertainty(tagger):
     return kinds + ["pulls"] if chosen.seeds > 1 else kinds
 
 
+def explanation_figures(tagger):
+    """Names of the figures that explain a tagger; trees have no latent features."""
+    latent = ["components", "disentangled"]
+    network = TAGGERS[tagger].architecture.kind != "trees"
+    return [*(latent if network else []), "shap", "formula"]
+
+
 TAGGING_FIGURES = [
     "roc",
     "rejection",
@@ -32,6 +39,11 @@ TAGGING_FIGURES = [
         for name in TAGGERS
         if TAGGERS[name].between
         for figure in ("between", "resilience")
+    ),
+    *(
+        f"explanation_{name}_{figure}"
+        for name in CONFIG.tagging.explained
+        for figure in explanation_figures(name)
     ),
 ]
 TAGGING_GPU = int(CONFIG.tagging.training.device != "cpu")
@@ -108,6 +120,23 @@ def member_files(tagger, name):
 def every_tagger(path):
     """A file of each tagger."""
     return [result(path.format(tagger=name)) for name in TAGGERS]
+
+
+def every_explanation():
+    return [
+        result(f"tagging/{name}/explanation.json") for name in CONFIG.tagging.explained
+    ]
+
+
+def explanation_settings(tagger):
+    """What an explanation depends on: not which other taggers are explained."""
+    chosen = "tagging.explanation"
+    own = [
+        f"{chosen}.{name}"
+        for name in type(CONFIG.tagging.explanation).model_fields
+        if name != "taggers"
+    ]
+    return settings("seed", "tagging.selection", "tagging.split", *own)
 
 
 def event_files(sample):
@@ -394,10 +423,38 @@ rule tagging_tables:
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 
+rule tagging_explain:
+    input:
+        jets=lambda w: jets_of(tagger_samples(w.tagger)),
+        model=lambda w: member_files(w.tagger, "model.pt")[0],
+    output:
+        explanation=result("tagging/{tagger}/explanation.json"),
+    log:
+        log_of("tagging_explain", "{tagger}"),
+    benchmark:
+        bench_of("tagging_explain", "{tagger}")
+    threads: CONFIG.tagging.explanation.threads
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=0,
+    params:
+        samples=lambda w: names_of(tagger_samples(w.tagger)),
+        code=code("tagging.explain"),
+        settings=lambda w: explanation_settings(w.tagger),
+    message:
+        "explanation of the tagger {wildcards.tagger}"
+    shell:
+        "fullchain tagging explain --jets {input.jets:q} --samples {params.samples}"
+        " --model {input.model:q} --tagger {wildcards.tagger}"
+        " --explanation {output.explanation:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
 rule tagging_tabulate:
     input:
         performance=every_tagger("tagging/{tagger}/performance.json"),
         robustness=every_tagger("tagging/{tagger}/robustness.json"),
+        explanations=every_explanation(),
     output:
         metrics=result("tagging/metrics.json"),
     log:
@@ -416,7 +473,7 @@ rule tagging_tabulate:
         "numbers of all taggers"
     shell:
         "fullchain tagging tabulate --performance {input.performance:q}"
-        " --robustness {input.robustness:q}"
+        " --robustness {input.robustness:q} --explanations {input.explanations:q}"
         " --metrics {output.metrics:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
@@ -427,6 +484,7 @@ rule tagging_plot:
         history=[
             path for name in TAGGERS for path in member_files(name, "history.json")
         ],
+        explanations=every_explanation(),
     output:
         index=result("tagging/figures/index.json"),
         pdf=figures("tagging", TAGGING_FIGURES),
@@ -447,5 +505,5 @@ rule tagging_plot:
         "figures of the taggers"
     shell:
         "fullchain tagging plot --performance {input.performance:q} --history {input.history:q}"
-        " --robustness {input.robustness:q}"
+        " --robustness {input.robustness:q} --explanations {input.explanations:q}"
         " --index {output.index:q} --settings {params.settings:q} > {log:q} 2>&1"

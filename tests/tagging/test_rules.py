@@ -178,5 +178,34 @@ def test_taggers_may_read_the_ntuples(text: str) -> None:
 def test_no_score_waits_for_an_export(text: str) -> None:
     rules = dict(re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", text, re.MULTILINE))
     assert "model.onnx" in rules["tagging_export_onnx"]
-    assert not [n for n, body in rules.items() if "onnx" in body and n != "tagging_export_onnx"]
+    assert not [
+        n
+        for n, body in rules.items()
+        if "onnx" in body and n not in ("tagging_export_onnx", "tagging_cost")
+    ]
     assert 'EXPORTED += every_tagger("tagging/{tagger}/model.onnx")' in text
+
+
+def test_an_explanation_does_not_depend_on_which_others_there_are(text: str) -> None:
+    settings = validate({"tagging": {"explanation": {"jets": 500}}})
+    found: dict[str, Any] = {"CONFIG": settings, "settings": lambda *paths: set(paths)}
+    (source,) = re.findall(
+        r"^def explanation_settings\(.*\n(?:    .*\n|\n(?=    ))+", text, re.MULTILINE
+    )
+    exec(source, found)
+    passed = found["explanation_settings"]("pfn")
+    assert "tagging.explanation.jets" in passed and "seed" in passed
+    assert "tagging.explanation.taggers" not in passed and "tagging.explanation" not in passed
+
+
+def test_trees_have_no_figures_of_latent_features(text: str) -> None:
+    settings = validate({"tagging": {}})
+    assert settings.tagging is not None
+    found: dict[str, Any] = {"TAGGERS": settings.tagging.taggers}
+    (source,) = re.findall(
+        r"^def explanation_figures\(.*\n(?:    .*\n|\n(?=    ))+", text, re.MULTILINE
+    )
+    exec(source, found)
+    function = found["explanation_figures"]
+    assert function("pfn") == ["components", "disentangled", "shap", "formula"]
+    assert function("bdt") == ["shap", "formula"]

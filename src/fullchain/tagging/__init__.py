@@ -10,4 +10,5 @@ there are: Particle and Energy Flow Networks (Komiske, Metodiev, Thaler 1810.051
 2411.00446), LundNet (Dreyer, Qu 2012.08526), and dense networks and boosted trees on observables.
 `bayesian` gives the weights of any of the networks a distribution, and scores an uncertainty
 (Bollweg et al. 1904.10004).
+`explain` says what they learned (after Vent, Winterhalder, Plehn 2507.21214).
 """

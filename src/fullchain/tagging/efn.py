@@ -55,6 +55,10 @@ class EnergyFlowNetwork(nn.Module):
 
     def forward(self, cloud: ParticleCloud) -> Tensor:
         """Give one logit per class, shape (jets, classes)."""
+        return self.output(self.latent(cloud))
+
+    def latent(self, cloud: ParticleCloud) -> Tensor:
+        """Give what the last layer sees, shape (jets, width)."""
         mask = cloud.mask.unsqueeze(-1)
         # Not by multiplication: padding may be so large that Phi of it is infinite.
         angles = torch.where(mask, cloud.angles, 0.0)
@@ -62,8 +66,8 @@ class EnergyFlowNetwork(nn.Module):
             own = torch.where(mask, cloud.features[..., -self.conditions :], 0.0)
             angles = torch.cat((angles, own), dim=-1)
         parts = pt_fractions(cloud.momenta, cloud.mask)
-        latent = (parts.unsqueeze(1) @ self.phi(angles)).squeeze(1)
-        return self.output(self.f(latent))
+        total = (parts.unsqueeze(1) @ self.phi(angles)).squeeze(1)
+        return self.f(total)
 
 
 def pt_fractions(momenta: Tensor, mask: Tensor) -> Tensor:

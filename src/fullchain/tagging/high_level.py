@@ -128,9 +128,13 @@ class HighLevelNetwork(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Give logits, shape (jets, classes); `features` (jets, features) may hold NaN."""
+        return self.layers[-1](self.latent(features))
+
+    def latent(self, features: Tensor) -> Tensor:
+        """Give what the last layer sees, shape (jets, width)."""
         # before the clipping, because runtimes differ in what they make of NaN there
         known = torch.where(torch.isnan(features), self.standardise.subtract, features)
-        return self.layers(self.standardise(known))
+        return self.layers[:-1](self.standardise(known))
 
 
 def _he_uniform(linear: nn.Linear) -> nn.Linear:

@@ -146,16 +146,49 @@ class LorentzTransformer(nn.Module):
 
     def forward(self, cloud: ParticleCloud) -> Tensor:
         """Give the logits, shape (jets, classes)."""
+        outputs, outputs_s = self._through(cloud)
+        logits = outputs_s if self.slim else extract_scalar(outputs).squeeze(-1)
+        return self._pooled(logits, cloud.mask)
+
+    def latent(self, cloud: ParticleCloud) -> Tensor:
+        """Give the invariants of which the last layer makes the logits, shape (jets, width).
+
+        Of the slim network these are its scalars; of the full one also the scalar and the
+        pseudoscalar part of its multivectors. The logits are linear in them.
+        """
+        seen: list[Tensor] = []
+
+        def keep(_: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+            scalars = named.get("scalars", given[-1])
+            if self.slim:
+                seen.append(scalars)
+                return
+            parts = given[0][..., 0], given[0][..., 15], scalars
+            seen.append(torch.cat(parts, dim=-1))
+
+        # The package gives no other access to what its last layer sees.
+        hook = self.net.linear_out.register_forward_pre_hook(keep, with_kwargs=True)  # type: ignore[union-attr]
+        try:
+            self._through(cloud)
+        finally:
+            hook.remove()
+        return self._pooled(seen[0], cloud.mask)
+
+    def _through(self, cloud: ParticleCloud) -> tuple[Tensor, Tensor]:
+        """Give what the package's network makes of token, references and particles."""
         features, mask, _, momenta = cloud
         vectors, scalars = self._inputs(features, mask, momenta)
         allowed = torch.where(mask, 0.0, _FORBIDDEN).to(vectors.dtype)
         # Token and references come before the particles and are never padding.
         allowed = functional.pad(allowed, (vectors.shape[1] - mask.shape[1], 0))[:, None, None]
-        outputs, outputs_s = self.net(vectors, scalars, attn_mask=allowed)
-        logits = outputs_s if self.slim else extract_scalar(outputs).squeeze(-1)
+        outputs: tuple[Tensor, Tensor] = self.net(vectors, scalars, attn_mask=allowed)
+        return outputs
+
+    def _pooled(self, values: Tensor, mask: Tensor) -> Tensor:
+        """From (jets, items, n) to (jets, n): what stands at the token, or the mean."""
         if self.with_token:
-            return logits[:, 0]
-        particles = logits[:, self.references.shape[0] :]
+            return values[:, 0]
+        particles = values[:, self.references.shape[0] :]
         number = mask.sum(1, keepdim=True).clamp(min=1)
         return torch.where(mask.unsqueeze(-1), particles, 0.0).sum(1) / number
 

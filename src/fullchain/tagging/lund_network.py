@@ -68,6 +68,10 @@ class LundNetwork(nn.Module):
         `features` (jets, nodes, coordinates), `mask` (jets, nodes), `neighbours` (jets, nodes, 3)
         as in `lund_tree.LundTrees`; what stands in padded nodes does not matter.
         """
+        return self.head[-1](self.latent(features, mask, neighbours))
+
+    def latent(self, features: Tensor, mask: Tensor, neighbours: Tensor) -> Tensor:
+        """Give what the last layer sees, shape (jets, width); arguments as of `forward`."""
         own = torch.arange(mask.shape[1], device=mask.device)[None, :, None]
         neighbours = torch.where(mask.unsqueeze(-1), neighbours, own)
         edges = neighbours != own
@@ -77,7 +81,7 @@ class LundNetwork(nn.Module):
             x = block(x, mask, neighbours, edges)
             outputs.append(x)
         x = torch.relu(self.fusion(torch.cat(outputs, dim=-1)))
-        return self.head(_mean(self.fusion_norm(x, mask), mask))
+        return self.head[:-1](_mean(self.fusion_norm(x, mask), mask))
 
 
 class EdgeConv(nn.Module):

@@ -80,6 +80,10 @@ class ParticleNet(nn.Module):
 
     def forward(self, cloud: ParticleCloud) -> Tensor:
         """Give one logit per class, shape (jets, classes)."""
+        return self.output(self.latent(cloud))
+
+    def latent(self, cloud: ParticleCloud) -> Tensor:
+        """Give what the last layer sees, shape (jets, width)."""
         packing = _Packing(cloud.mask)
         rows = self.normalise(packing.packed(cloud.features))
         distance = plane_distance(cloud.angles)
@@ -94,7 +98,7 @@ class ParticleNet(nn.Module):
         latent = packing.padded(rows).sum(dim=1) / packing.counts
         for linear in self.fc:
             latent = self.dropout(linear(latent).relu())
-        return self.output(latent)
+        return latent
 
 
 class EdgeConv(nn.Module):

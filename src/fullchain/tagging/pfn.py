@@ -63,12 +63,16 @@ class ParticleFlowNetwork(nn.Module):
 
     def forward(self, cloud: ParticleCloud) -> Tensor:
         """Give the logits of the classes, shape (jets, classes)."""
+        return self.output(self.latent(cloud))
+
+    def latent(self, cloud: ParticleCloud) -> Tensor:
+        """Give what the last layer sees, shape (jets, width)."""
         if torch.compiler.is_compiling() or torch.compiler.is_exporting():
             # How many particles there are may not decide the shapes of a graph.
-            latent = (self.phi(cloud.features) * cloud.mask.unsqueeze(-1)).sum(dim=1)
+            total = (self.phi(cloud.features) * cloud.mask.unsqueeze(-1)).sum(dim=1)
         else:
-            latent = self._sum_over_particles(cloud)
-        return self.output(self.f(latent / self.typical))
+            total = self._sum_over_particles(cloud)
+        return self.f(total / self.typical)
 
     def _sum_over_particles(self, cloud: ParticleCloud) -> Tensor:
         """Sum Phi over the particles of each jet; no time goes into padding."""

@@ -12,7 +12,13 @@ from matplotlib.figure import Figure
 from fullchain.drawing import curve, histogram, points, ratio_band, ratio_points
 from fullchain.plotting import COLOURS, FigureSet, figure, figure_set, finish, ratio_figure
 from fullchain.step import Given, Input, Output
-from fullchain.tagging import between_figures, posterior_figures, robustness_figures
+from fullchain.tagging import (
+    between_figures,
+    explanation_figures,
+    history_figures,
+    posterior_figures,
+    robustness_figures,
+)
 
 Numbers = dict[str, Any]
 
@@ -39,6 +45,9 @@ def main(
     performance: Annotated[list[Path], Input("performance.json of each tagger")],
     history: Annotated[list[Path], Input("history.json of each training of all taggers")],
     robustness: Annotated[list[Path], Input("robustness.json of each tagger")] = [],  # noqa: B006
+    explanations: Annotated[
+        list[Path], Input("explanation.json of each explained tagger; none where none is explained")
+    ] = [],  # noqa: B006 - the command line makes a new list of it
     index: Annotated[Path, Output("list of the figures, which are written beside it")],
     settings: Given,
 ) -> None:
@@ -52,7 +61,7 @@ def main(
     for one in measured:
         _scores(figures, one)
         mine = [training for training in trainings if training["tagger"] == one["tagger"]]
-        _histories(figures, one["tagger"], mine)
+        history_figures.draw(figures, one["tagger"], mine)
         _dependence(figures, one)
         posterior_figures.draw(figures, one, _right(one))
         if "between" in one:
@@ -60,6 +69,8 @@ def main(
     robustness_figures.draw(
         figures, [json.loads(path.read_text(encoding="utf-8")) for path in robustness]
     )
+    for path in explanations:
+        explanation_figures.draw(figures, json.loads(path.read_text(encoding="utf-8")))
     figures.write()
 
 
@@ -274,37 +285,6 @@ def _scores(figures: FigureSet, measured: Numbers) -> None:
         f"Score of {tagger} for each class in the training part (lines) and in the test "
         "part (points), each with area one, and their ratio: away from one where the network has "
         "learnt its training jets by heart. Error bars and bands are statistical.",
-    )
-
-
-def _histories(figures: FigureSet, tagger: str, histories: list[Numbers]) -> None:
-    """Draw the losses of all trainings of a tagger."""
-    fig, ax = figure()
-    for number, history in enumerate(histories):
-        epochs = np.arange(1, len(history["train"]) + 1)
-        colour = COLOURS[number % len(COLOURS)]
-        own = f", {history['member']}" if len(histories) > 1 else ""
-        for part, style, label in (
-            ("train", "-", "training part"),
-            ("validation", "--", "validation part"),
-        ):
-            losses = [terms["loss"] for terms in history[part]]
-            curve(ax, epochs, losses, label=f"{label}{own}", color=colour, linestyle=style)
-        best = history["best_epoch"] + 1
-        kept = f"model kept (epoch {best})" if len(histories) == 1 else None
-        ax.axvline(best, color="0.5", linewidth=1.0, label=kept)
-    bound = "divergence" in histories[0]["train"][0] if histories[0]["train"] else False
-    what = "cross entropy + KL / N" if bound else "cross entropy"
-    finish(ax, xlabel="epoch", ylabel=what, right="")
-    jets = " and ".join(f"{n} {name}" for name, n in histories[0]["jets"]["train"].items())
-    several = f" (vertical lines: epochs kept of {len(histories)})" if len(histories) > 1 else ""
-    figures.save(
-        fig,
-        f"history_{tagger}",
-        f"Training of {tagger}",
-        f"{what.replace('c', 'C', 1)} of {tagger} after each epoch, for {jets} jets to train on "
-        f"and {histories[0]['parameters']} parameters{several}. In training, the mean over the "
-        "epoch while the network changes; in validation, after it.",
     )
 
 

@@ -13,6 +13,7 @@ from fullchain.tagging.bayesian_settings import BayesianSettings
 from fullchain.tagging.between_settings import BetweenSettings
 from fullchain.tagging.cost_settings import CostSettings
 from fullchain.tagging.evaluation_settings import EvaluationSettings
+from fullchain.tagging.explanation_settings import ExplanationSettings
 from fullchain.tagging.pfn_settings import PfnSettings
 from fullchain.tagging.robustness_settings import RobustnessSettings
 from fullchain.tagging.selection_settings import SelectionSettings
@@ -322,6 +323,9 @@ class TaggingSettings(SettingsModel):
     cost: CostSettings = Field(
         default_factory=CostSettings, description="measurement of rate and memory of inference"
     )
+    explanation: ExplanationSettings = Field(
+        default_factory=ExplanationSettings, description="what taggers have learned"
+    )
     taggers: dict[str, TaggerSettings] = Field(
         default_factory=lambda: {
             "pfn": TaggerSettings(),
@@ -361,6 +365,22 @@ class TaggingSettings(SettingsModel):
             if pair[0] == pair[1]:
                 raise ValueError(f"evaluation.pairs: {pair[0]} cannot be told from itself")
         return self
+
+    @model_validator(mode="after")
+    def _explained_exist(self) -> "TaggingSettings":
+        unknown = [name for name in self.explanation.taggers or () if name not in self.taggers]
+        if unknown:
+            raise ValueError(
+                f"explanation.taggers: no tagger is called {', '.join(unknown)}; there are "
+                f"{', '.join(self.taggers)}"
+            )
+        return self
+
+    @property
+    def explained(self) -> tuple[str, ...]:
+        """Names of the taggers that are explained."""
+        wanted = self.explanation.taggers
+        return tuple(self.taggers) if wanted is None else wanted
 
     def measured_samples(self, tagger: TaggerSettings) -> list[str]:
         """Names of the samples that a tagger is measured on: its own, and their stand-ins."""

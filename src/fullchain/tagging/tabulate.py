@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fullchain.errors import InputError
 from fullchain.metrics import Metric, write_metrics
 from fullchain.step import Given, Input, Output
+from fullchain.tagging import explanation_metrics
 from fullchain.tagging.between_metrics import between_metrics
 from fullchain.tagging.posterior_table import posterior_metrics
 from fullchain.tagging.published import NOTE, Published, reference
@@ -18,6 +19,9 @@ def main(
     *,
     performance: Annotated[list[Path], Input("performance.json of each tagger")],
     robustness: Annotated[list[Path], Input("robustness.json of each tagger")] = [],  # noqa: B006
+    explanations: Annotated[
+        list[Path], Input("explanation.json of each explained tagger; none where none is explained")
+    ] = [],  # noqa: B006 - the command line makes a new list of it
     metrics: Annotated[Path, Output("numbers of all taggers, metrics.json")],
     settings: Given,
 ) -> None:
@@ -30,6 +34,8 @@ def main(
         rows += robustness_metrics(_read(path, "cases"))
     if performance:
         rows += baseline_metrics(_read(performance[0]))
+    for path in explanations:
+        rows += explanation_metrics.metrics(json.loads(path.read_text(encoding="utf-8")))
     write_metrics(metrics, "tagging", rows)
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from fullchain.errors import InputError
 from fullchain.learning.standardise import Standardisation, Standardise
 from fullchain.tagging.conditioned import PARAMETER
 from fullchain.tagging.settings import TaggerSettings
@@ -70,6 +71,20 @@ class Tagger(nn.Module):
         if not 0 <= value <= 1:
             raise ValueError(f"working_point: a part in [0, 1], not {value}")
         self.working_point.fill_(value)
+
+    def latent(self, tensors: Tensors) -> Tensor:
+        """Give what the last layer of the network sees, shape (jets, width).
+
+        Raises InputError for trees, which have no layers.
+        """
+        if self.kind == "trees":
+            raise InputError(
+                "boosted trees have no layers, and so no latent features: explain them by their "
+                "observables, or take a network (mlp has the same inputs)"
+            )
+        latent: Any = self.network.latent
+        seen: Tensor = latent(*self.arguments(tensors))
+        return seen
 
 
 def _start(settings: TaggerSettings) -> Tensor | None:
