@@ -234,3 +234,16 @@ def test_onnx_gives_the_same_logits(variant: str, tmp_path: Path) -> None:
         others = cloud(number, 8, 5)
         found = session.run(None, {name: getattr(others, name).numpy() for name in names})[0]
         np.testing.assert_allclose(found, built(others).detach().numpy(), atol=1e-5)
+
+
+def test_a_slim_network_without_any_scalar_is_refused() -> None:
+    with pytest.raises(ValueError, match="no scalar input"):
+        LorentzTransformerSettings(pooling="mean")
+    # It is so: whatever the jets, the logits are zero.
+    network = LorentzTransformer(
+        7, 2, blocks=1, vector_channels=2, scalar_channels=4, heads=2, pooling="mean"
+    )
+    mask = torch.ones(3, 5, dtype=torch.bool)
+    momenta = torch.rand(3, 5, 4) + torch.tensor([2.0, 0.0, 0.0, 0.0])
+    cloud = ParticleCloud(torch.rand(3, 5, 7), mask, torch.rand(3, 5, 2), momenta)
+    assert network(cloud).abs().max() == 0

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fullchain.model import SettingsModel
 
@@ -45,6 +45,16 @@ class LorentzTransformerSettings(SettingsModel):
     pooling: Literal["token", "mean"] = Field(
         "token", description="where the result is read: a token of its own, or the mean"
     )
+
+    @model_validator(mode="after")
+    def _scalars_enter(self) -> "LorentzTransformerSettings":
+        # Its layers have no bias, and only the token or features bring a scalar that is not zero.
+        if (self.variant, self.pooling, self.scalars) == ("slim", "mean", "none"):
+            raise ValueError(
+                "the slim variant with pooling mean and scalars none has no scalar input, and "
+                "would give zero for every jet: take pooling token, or scalars features"
+            )
+        return self
 
 
 SLIM_23K = LorentzTransformerSettings(
