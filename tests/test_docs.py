@@ -130,5 +130,7 @@ def test_the_picture_of_the_dag_has_every_step():
         ("ntuples", "convert"),
         ("tagging", "export_friend"),
         ("tagging", "export_onnx"),
+        ("pileup", "weights"),
+        ("pileup", "compare"),
     }
     assert drawn == expected - others
