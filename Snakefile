@@ -17,6 +17,11 @@ include: "rules/jets.smk"
 
 
 # A stage that the configuration sets to null is left out.
+if CONFIG.pileup is not None:
+
+    include: "rules/pileup.smk"
+
+
 if CONFIG.tagging is not None:
 
     include: "rules/tagging.smk"

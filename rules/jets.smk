@@ -1,5 +1,6 @@
 # Jets of every part of every sample with all object shifts, control histograms, numbers, figures.
 from fullchain.jets.figures import names as jets_figure_names
+from fullchain.jets.settings import COMPUTED_MITIGATION
 from fullchain.ntuples.sources import local_inputs
 
 JETS_FIGURES = jets_figure_names(
@@ -15,10 +16,21 @@ def ntuple_files(wildcards):
     return local_inputs(sample, wildcards.part)
 
 
+def pileup_weights(wildcards):
+    """The weights of a part's candidates, where the stage pileup computes them."""
+    method = CONFIG.jets.clustering.mitigation
+    if method not in COMPUTED_MITIGATION:
+        return []
+    return [
+        result(f"pileup/weights/{method}/{wildcards.sample}/{wildcards.part}.parquet")
+    ]
+
+
 rule jets_cluster:
     input:
         ntuple_files,
         manifest=result("ntuples/{sample}/{part}.json"),
+        weights=pileup_weights,
     output:
         jets=result("jets/{sample}/{part}.parquet"),
         summary=result("jets/{sample}/{part}.json"),
@@ -50,7 +62,8 @@ rule jets_cluster:
     message:
         "Jets: clustering {wildcards.sample}, part {wildcards.part}, with all shifts"
     shell:
-        "fullchain jets cluster --manifest {input.manifest} --jets {output.jets}"
+        "fullchain jets cluster --manifest {input.manifest} --weights {input.weights}"
+        " --jets {output.jets}"
         " --summary {output.summary} --executor {resources.executor}"
         " --workers {resources.workers} --dask-scheduler {resources.dask_scheduler:q}"
         " --events-per-chunk {resources.events_per_chunk}"

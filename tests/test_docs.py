@@ -129,5 +129,7 @@ def test_the_picture_of_the_dag_has_every_step():
         ("ntuples", "ingest"),
         ("ntuples", "convert"),
         ("tagging", "export_friend"),
+        ("pileup", "weights"),
+        ("pileup", "compare"),
     }
     assert drawn == expected - others

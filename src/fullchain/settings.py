@@ -18,10 +18,11 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from fullchain.errors import InputError
 from fullchain.inference.settings import InferenceSettings
-from fullchain.jets.settings import JetsSettings
+from fullchain.jets.settings import COMPUTED_MITIGATION, JetsSettings
 from fullchain.model import SettingsModel
 from fullchain.ntuples.settings import NtuplesSettings
 from fullchain.paper.settings import PaperSettings
+from fullchain.pileup.settings import PileupSettings
 from fullchain.tagging.settings import TaggingSettings
 
 
@@ -38,6 +39,10 @@ class Settings(SettingsModel):
     )
     ntuples: NtuplesSettings = Field(
         default_factory=NtuplesSettings, description="events: generated, or read from ROOT files"
+    )
+    pileup: PileupSettings | None = Field(
+        default_factory=PileupSettings,
+        description="pile-up mitigation; null leaves the stage out",
     )
     jets: JetsSettings = Field(
         default_factory=JetsSettings, description="selection, clustering, substructure, shifts"
@@ -59,6 +64,11 @@ class Settings(SettingsModel):
         for where, kind, name, known in self._references():
             if name not in known:
                 raise ValueError(f"{where}: no {kind} is called {name!r}{nearest(name, known)}")
+        method = self.jets.clustering.mitigation
+        if method in COMPUTED_MITIGATION and self.pileup is None:
+            raise ValueError(
+                f"jets.clustering.mitigation: {method} needs the stage pileup, which is null"
+            )
         return self
 
     @model_validator(mode="after")
@@ -91,6 +101,11 @@ class Settings(SettingsModel):
                 yield f"jets.figures.{section}", "sample", name, samples
         for name in figures.alternatives.values():
             yield "jets.figures.alternatives", "sample", name, samples
+        if self.pileup:
+            for name in self.pileup.evaluation.samples or ():
+                yield "pileup.evaluation.samples", "sample", name, samples
+            for name in self.pileup.comparison.samples:
+                yield "pileup.comparison.samples", "sample", name, samples
         taggers = self.tagging.taggers if self.tagging else {}
         for tagger, settings in taggers.items():
             for name in settings.samples:

@@ -108,7 +108,7 @@ PUPPI = np.array([1.0, 0.0, 0.3, 1.0])
     [
         ("none", PUPPI, [1, 1, 1, 1]),
         ("chs", PUPPI, [1, 0, 1, 1]),
-        ("puppi", PUPPI, [1, 0, 0.3, 1]),
+        ("stored", PUPPI, [1, 0, 0.3, 1]),
         ("auto", PUPPI, [1, 0, 0.3, 1]),
         ("auto", np.ones(4), [1, 0, 1, 1]),
     ],
@@ -117,15 +117,15 @@ def test_mitigation(method, puppi, expected):
     assert list(weights(method, puppi, CHARGE, FROM_PV)) == expected
 
 
-def test_puppi_without_weights_is_an_error():
+def test_stored_weights_that_are_not_there_are_an_error():
     with pytest.raises(InputError, match="puppiWeight"):
-        weights("puppi", np.ones(4), CHARGE, FROM_PV)
+        weights("stored", np.ones(4), CHARGE, FROM_PV)
 
 
 def test_without_pile_up_all_methods_agree():
     no_pile_up = np.full(4, 3)
     assert has_weights(np.ones(4), CHARGE, no_pile_up) is None
-    for method in ("none", "chs", "puppi", "auto"):
+    for method in ("none", "chs", "stored", "auto"):
         assert list(weights(method, np.ones(4), CHARGE, no_pile_up)) == [1, 1, 1, 1]
 
 

@@ -240,8 +240,8 @@ def test_missing_branch_is_named(toy, tmp_path):
         read(manifest, jets_settings(), SEED)
 
 
-def test_puppi_that_is_not_there_names_file_and_setting(toy):
-    wanted = jets_settings(clustering={"mitigation": "puppi"})
+def test_stored_puppi_that_is_not_there_names_file_and_setting(toy):
+    wanted = jets_settings(clustering={"mitigation": "stored"})
     with pytest.raises(InputError, match=r"a\.root.*jets\.clustering\.mitigation"):
         read(toy, wanted, SEED)
 

@@ -21,6 +21,9 @@ def main(
     manifest: Annotated[Path, Input("part manifest of the ntuples")],
     jets: Annotated[Path, Output("Parquet file, one row for each jet and variation")],
     summary: Annotated[Path, Output("events read, cut flow, columns that the input lacks")],
+    weights: Annotated[
+        list[Path], Input("pile-up weights of the part, if the mitigation needs them: one file")
+    ] = [],  # noqa: B006
     executor: Annotated[str, Option("coffea executor, if not that of the settings")] = "",
     workers: Annotated[int, Option("its processes, if not as in the settings")] = 0,
     dask_scheduler: Annotated[str, Option("its address; local: a cluster of its own")] = "",
@@ -48,7 +51,7 @@ def main(
         reading["dask_scheduler"] = None
     chosen = JetsSettings.model_validate({**settings["jets"], "reading": reading})
     start = time.monotonic()
-    result = read(manifest, chosen, settings.seed)
+    result = read(manifest, chosen, settings.seed, next(iter(weights), None))
     write_jets(jets, result)
     write_text(summary, json.dumps(describe(result), indent=1) + "\n")
     report(result)

@@ -1,9 +1,10 @@
-"""Pile-up mitigation of candidates by what the file knows: none, CHS, or stored PUPPI weights."""
+"""Pile-up mitigation of candidates: what the file knows, or weights of the stage `pileup`."""
 
 import numpy as np
 
 from fullchain.errors import InputError
 from fullchain.jets.arrays import Array
+from fullchain.pileup.weight_file import checked
 
 FROM_OTHER_VERTEX = 0
 
@@ -29,28 +30,30 @@ def weights(method: str, puppi_weight: Array, charge: Array, from_pv: Array) -> 
     ----------
     method
         ``none``: 1 for all. ``chs``: charged-hadron subtraction, 0 for charged candidates that are
-        associated with another vertex. ``puppi``: the weights of the file (Bertolini, Harris, Low,
-        Tran, arXiv:1407.6013). ``auto``: puppi where the file has weights, else chs. ``stored``:
-        the weights of the file, whatever they are.
+        associated with another vertex. ``stored``: the PUPPI weights of the file (Bertolini,
+        Harris, Low, Tran, arXiv:1407.6013). ``auto``: stored where the file has weights, else chs.
+        ``unchecked``: the weights of the file, also if all are 1.
     puppi_weight, charge, from_pv
         Of the candidates, as in `fullchain.ntuples.layouts.base`.
 
     Raises
     ------
     InputError
-        PUPPI was asked for and the input has no weights.
+        Stored weights were asked for and the input has none, or they are outside [0, 1].
     """
     if method == "none":
         return np.ones(len(charge))
-    if method == "stored":
-        return puppi_weight.astype(np.float64)
+    if method == "unchecked":
+        return checked(puppi_weight, "PFCands_puppiWeight")
     known = has_weights(puppi_weight, charge, from_pv)
-    if method == "puppi" and known is False:
+    if method == "stored" and known is False:
         raise InputError(
-            "jets.clustering.mitigation is puppi, but the file has no PUPPI weights: all are 1, "
+            "jets.clustering.mitigation is stored, but the file has no PUPPI weights: all are 1, "
             "also those of charged candidates from other vertices (branch PFCands_puppiWeight); "
-            "take chs or auto"
+            "take puppi, which computes them, or chs or auto"
         )
-    if method == "puppi" or (method == "auto" and known):
-        return puppi_weight.astype(np.float64)
+    if method == "stored" or (method == "auto" and known):
+        return checked(puppi_weight, "PFCands_puppiWeight")
+    if method not in ("chs", "auto"):
+        raise ValueError(f"{method} is not made of what the file has")
     return np.where((charge != 0) & (from_pv == FROM_OTHER_VERTEX), 0.0, 1.0)

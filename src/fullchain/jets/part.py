@@ -20,9 +20,10 @@ from fullchain.jets.columns import SCHEMA
 from fullchain.jets.execution import Execution, execution
 from fullchain.jets.processor import NOMINAL, JetProcessor
 from fullchain.jets.replicas import ReplicatedFile
-from fullchain.jets.settings import JetsSettings
+from fullchain.jets.settings import COMPUTED_MITIGATION, JetsSettings
 from fullchain.ntuples.layouts.registry import get_layout
 from fullchain.ntuples.manifests import PartManifest, read_part
+from fullchain.pileup.weight_file import method_and_sample
 from fullchain.progress import progress
 
 WEIGHT_TOLERANCE = 1e-6
@@ -52,13 +53,17 @@ class PartResult:
     absent: list[str] = field(default_factory=list)
 
 
-def read(manifest: Path, settings: JetsSettings, seed: int) -> PartResult:
+def read(
+    manifest: Path, settings: JetsSettings, seed: int, weights: Path | None = None
+) -> PartResult:
     """Read all files of a part and make its jets.
 
     Parameters
     ----------
     manifest
         Part manifest as `fullchain.ntuples.manifests` writes it.
+    weights
+        File of pile-up weights of the part, for a mitigation that the stage `pileup` computes.
 
     Raises
     ------
@@ -68,7 +73,10 @@ def read(manifest: Path, settings: JetsSettings, seed: int) -> PartResult:
     part = read_part(manifest)
     layout = get_layout(part.layout)
     files = [ReplicatedFile(part, manifest, n, layout) for n in range(len(part.good))]
-    task = JetProcessor(layout, settings, seed, sample=part.sample, is_data=part.is_data)
+    _check_weights(weights, settings.clustering.mitigation, part.sample)
+    task = JetProcessor(
+        layout, settings, seed, sample=part.sample, is_data=part.is_data, weights=weights
+    )
     reading = settings.reading
     with (
         progress(f"{part.sample} {part.part}", total=part.events) as advance,
@@ -77,6 +85,25 @@ def read(manifest: Path, settings: JetsSettings, seed: int) -> PartResult:
         chunks = _read_chunks(files, run, reading.events_per_chunk)
     _check_complete(part, chunks, manifest)
     return _join(part, [chunk[-1] for chunk in chunks], files)
+
+
+def _check_weights(weights: Path | None, method: str, sample: str) -> None:
+    """Raise InputError unless the weights are there, if needed, and of this method and sample."""
+    if method in COMPUTED_MITIGATION and weights is None:
+        raise InputError(
+            f"jets.clustering.mitigation is {method}: give the weights that 'pileup weights "
+            f"--method {method}' made of this part, or take stored for those of the file"
+        )
+    if weights is None:
+        return
+    if method not in COMPUTED_MITIGATION:
+        raise InputError(f"{weights}: jets.clustering.mitigation is {method} and needs no weights")
+    found = method_and_sample(weights)
+    if found != (method, sample):
+        raise InputError(
+            f"{weights}: holds weights of {found[0]} for {found[1]}, and those of {method} for "
+            f"{sample} are needed"
+        )
 
 
 def _read_chunks(files: list[ReplicatedFile], run: Execution, events_per_chunk: int) -> list[Any]:

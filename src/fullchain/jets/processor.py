@@ -3,6 +3,8 @@
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import cramjam
@@ -19,6 +21,7 @@ from fullchain.jets.genlevel import GenLevel, GenMatch
 from fullchain.jets.jetset import JetSet, as_stored, clustered
 from fullchain.jets.reading import (
     Candidates,
+    ComputedWeights,
     EventColumns,
     StoredJets,
     read_candidates,
@@ -32,6 +35,7 @@ from fullchain.jets.settings import JetsSettings, ResolutionShift, ScaleShift, T
 from fullchain.jets.shifts import kept_tracks, scale_factors, smearing_factors
 from fullchain.ntuples.layouts.base import Layout
 from fullchain.ntuples.manifests import is_url
+from fullchain.pileup.weight_file import read_weights
 
 NOMINAL = "nominal"
 
@@ -68,6 +72,8 @@ class JetProcessor(ProcessorABC):
         Name of the sample: events with the same number in two samples share no chance.
     is_data
         Recorded data: weight 1, no truth and no shifts, whatever branches there are.
+    weights
+        File of pile-up weights of the part, where the stage `pileup` computed them.
 
     Notes
     -----
@@ -84,7 +90,9 @@ class JetProcessor(ProcessorABC):
         *,
         sample: str,
         is_data: bool = False,
+        weights: Path | None = None,
     ) -> None:
+        self.weights = weights
         self.layout = layout
         self.settings = settings
         self.seed = seed
@@ -123,7 +131,8 @@ class JetProcessor(ProcessorABC):
         candidates = stored = None
         if self.layout.covers_whole_event:
             method = self.settings.clustering.mitigation
-            candidates = read_candidates(self.layout, events, method)
+            computed = self._computed_weights(events.metadata, columns)
+            candidates = read_candidates(self.layout, events, method, computed)
         else:
             stored = read_stored_jets(self.layout, events)
         n = len(columns.event)
@@ -150,6 +159,15 @@ class JetProcessor(ProcessorABC):
             "passed": passed,
             "absent": sorted(absent),
         }
+
+    def _computed_weights(self, where: Any, columns: EventColumns) -> ComputedWeights | None:
+        """Give the reader of the weights of a chunk, where the stage `pileup` computed them."""
+        if self.weights is None:
+            return None
+        ids = (columns.run, columns.luminosity_block, columns.event)
+        return partial(
+            read_weights, self.weights, int(where["number"]), int(where["entrystart"]), ids
+        )
 
     def _words(self, columns: EventColumns) -> dict[str, Array]:
         """Give the random words of the events for each kind of shift, see `chance`."""

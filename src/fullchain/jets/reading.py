@@ -1,5 +1,6 @@
 """From events of any layout to plain arrays: what the rest of the stage works with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,9 @@ from fullchain.ntuples.layouts.base import EventWeights, Layout
 
 _KINEMATIC = ("pt", "eta", "phi", "mass", "charge", "pdgId", "puppi_weight", "from_pv")
 _MEASURED = ("d0", "d0_err", "dz", "dz_err")
+
+ComputedWeights = Callable[[Array], Array]
+"""Gives the weights of the candidates of a chunk, from where those of each event begin."""
 
 
 @dataclass(frozen=True)
@@ -121,10 +125,13 @@ class Candidates:
         )
 
 
-def _candidates(records: ak.Array, counts: Array, method: str) -> Candidates:
+def _candidates(
+    records: ak.Array, counts: Array, method: str, computed: Array | None = None
+) -> Candidates:
     """Apply the mitigation to flat candidates, `counts` of them in each event."""
     column = {name: ak.to_numpy(records[name]) for name in _KINEMATIC}
-    weight = mitigation_weights(method, column["puppi_weight"], column["charge"], column["from_pv"])
+    stored = (column[name] for name in ("puppi_weight", "charge", "from_pv"))
+    weight = mitigation_weights(method, *stored) if computed is None else computed
     p4 = momenta(column["pt"], column["eta"], column["phi"], column["mass"])
     offsets = offsets_of(counts)
     origin = np.arange(len(weight))
@@ -141,10 +148,17 @@ def _candidates(records: ak.Array, counts: Array, method: str) -> Candidates:
     return everything.keep(weight > 0)
 
 
-def read_candidates(layout: Layout, events: Any, method: str) -> Candidates:
-    """Read the candidates of the whole event and mitigate pile-up by `method`."""
+def read_candidates(
+    layout: Layout, events: Any, method: str, weights: ComputedWeights | None = None
+) -> Candidates:
+    """Read the candidates of the whole event and mitigate pile-up.
+
+    By `method`, see `fullchain.jets.mitigation`, or by weights that the stage `pileup` computed.
+    """
     records = layout.candidates(events, _KINEMATIC)
-    return _candidates(ak.flatten(records, axis=1), ak.to_numpy(ak.num(records["pt"])), method)
+    counts = ak.to_numpy(ak.num(records["pt"]))
+    computed = None if weights is None else weights(offsets_of(counts))
+    return _candidates(ak.flatten(records, axis=1), counts, method, computed)
 
 
 @dataclass(frozen=True)
@@ -180,7 +194,7 @@ def read_stored_jets(layout: Layout, events: Any) -> StoredJets:
         return StoredJets(offsets, records, None)
     constituents = layout.fatjet_constituents(events, _KINEMATIC)
     counts = flat(ak.num(constituents["pt"], axis=2), np.int64)
-    method = "none" if layout.momenta_are_weighted(events) else "stored"
+    method = "none" if layout.momenta_are_weighted(events) else "unchecked"
     candidates = _candidates(ak.flatten(ak.flatten(constituents, axis=1), axis=1), counts, method)
     total = sums(candidates.momenta, candidates.event_offsets)
     pt = np.hypot(total[:, 0], total[:, 1])

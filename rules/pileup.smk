@@ -1,0 +1,174 @@
+# Pile-up: weights of candidates where the jets need them, and a comparison of the methods.
+from types import SimpleNamespace
+
+from fullchain.pileup.figures import names as pileup_figure_names
+
+PILEUP_EVALUATED = [
+    name
+    for name in CONFIG.pileup.evaluation.samples or samples("generated")
+    if CONFIG.pileup.evaluation.samples or CONFIG.ntuples.samples[name].has_pileup
+]
+PILEUP_COMPARED = list(CONFIG.pileup.comparison.samples)
+PILEUP_FIGURES = pileup_figure_names(PILEUP_EVALUATED, PILEUP_COMPARED)
+
+
+def evaluated_parts(pattern):
+    """Files of the parts that are compared: the first ones, as far as the events are needed."""
+    wanted = []
+    for name in PILEUP_EVALUATED:
+        sample = CONFIG.ntuples.samples[name]
+        each = getattr(sample, "events_per_job", CONFIG.pileup.evaluation.max_events)
+        needed = -(-CONFIG.pileup.evaluation.max_events // each)
+        wanted += part_files(pattern, name)[:needed]
+    return wanted
+
+
+def ntuple_of_part(wildcards):
+    """The ROOT files of a part that lie on this machine."""
+    sample = CONFIG.ntuples.samples[wildcards.sample]
+    if sample.kind == "generated" or sample.is_converted:
+        return [result(f"ntuples/{wildcards.sample}/{wildcards.part}.root")]
+    return local_inputs(sample, wildcards.part)
+
+
+rule pileup_weights:
+    input:
+        ntuple_of_part,
+        manifest=result("ntuples/{sample}/{part}.json"),
+    output:
+        weights=result("pileup/weights/{method}/{sample}/{part}.parquet"),
+        summary=result("pileup/weights/{method}/{sample}/{part}.json"),
+    log:
+        log_of("pileup_weights", "{method}_{sample}_{part}"),
+    benchmark:
+        bench_of("pileup_weights", "{method}_{sample}_{part}")
+    wildcard_constraints:
+        method="none|chs|puppi|softkiller",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=0,
+    params:
+        code=code("pileup.weights"),
+        settings=settings("pileup.classical"),
+    message:
+        "Pile-up: weights of {wildcards.method} for {wildcards.sample}, part {wildcards.part}"
+    shell:
+        "fullchain pileup weights --manifest {input.manifest:q} --method {wildcards.method}"
+        " --weights {output.weights:q} --summary {output.summary:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule pileup_evaluate:
+    input:
+        evaluated_parts("ntuples/{sample}/{part}.root"),
+        manifests=evaluated_parts("ntuples/{sample}/{part}.json"),
+    output:
+        numbers=result("pileup/numbers.json"),
+        cost=result("pileup/cost.json"),
+    log:
+        log_of("pileup_evaluate"),
+    benchmark:
+        bench_of("pileup_evaluate")
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=0,
+    params:
+        code=code("pileup.evaluate"),
+        settings=settings("seed", "pileup.evaluation", "pileup.classical"),
+    message:
+        "Pile-up: comparing the methods on generated samples"
+    shell:
+        "fullchain pileup evaluate --manifests {input.manifests:q} --numbers {output.numbers:q}"
+        " --cost {output.cost:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule pileup_compare:
+    input:
+        lambda w: [
+            path
+            for part in parts(w.sample)
+            for path in ntuple_of_part(SimpleNamespace(sample=w.sample, part=part))
+        ],
+        manifests=lambda w: part_files("ntuples/{sample}/{part}.json", w.sample),
+    output:
+        numbers=result("pileup/comparison/{sample}.json"),
+    log:
+        log_of("pileup_compare", "{sample}"),
+    benchmark:
+        bench_of("pileup_compare", "{sample}")
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=0,
+    params:
+        code=code("pileup.compare"),
+        settings=settings("seed", "pileup.comparison"),
+    message:
+        "Pile-up: our PUPPI weights and the stored ones of {wildcards.sample}"
+    shell:
+        "fullchain pileup compare --manifests {input.manifests:q} --numbers {output.numbers:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule pileup_tabulate:
+    input:
+        numbers=result("pileup/numbers.json"),
+        comparisons=[
+            result(f"pileup/comparison/{name}.json") for name in PILEUP_COMPARED
+        ],
+    output:
+        metrics=result("pileup/metrics.json"),
+    log:
+        log_of("pileup_tabulate"),
+    benchmark:
+        bench_of("pileup_tabulate")
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+        gpu=0,
+    params:
+        code=code("pileup.tabulate"),
+        settings=settings(),
+    message:
+        "Pile-up: numbers of all methods"
+    shell:
+        "fullchain pileup tabulate --numbers {input.numbers:q}"
+        " --comparisons {input.comparisons:q} --metrics {output.metrics:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule pileup_plot:
+    input:
+        numbers=result("pileup/numbers.json"),
+        cost=result("pileup/cost.json"),
+        comparisons=[
+            result(f"pileup/comparison/{name}.json") for name in PILEUP_COMPARED
+        ],
+    output:
+        figures("pileup", PILEUP_FIGURES),
+        report_figures("pileup", PILEUP_FIGURES),
+        index=result("pileup/figures/index.json"),
+    log:
+        log_of("pileup_plot"),
+    benchmark:
+        bench_of("pileup_plot")
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=0,
+    params:
+        code=code("pileup.plot"),
+        settings=settings(),
+    message:
+        "Pile-up: figures"
+    shell:
+        "fullchain pileup plot --numbers {input.numbers:q} --cost {input.cost:q}"
+        " --comparisons {input.comparisons:q} --index {output.index:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
