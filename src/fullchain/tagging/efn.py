@@ -53,7 +53,7 @@ class EnergyFlowNetwork(nn.Module):
         mask = cloud.mask.unsqueeze(-1)
         # Not by multiplication: padding may be so large that Phi of it is infinite.
         angles = torch.where(mask, cloud.angles, 0.0)
-        parts = pt_fractions(cloud.momenta, cloud.mask)
+        parts = pt_fractions(cloud.momenta.to(angles.dtype), cloud.mask)
         latent = (parts.unsqueeze(1) @ self.phi(angles)).squeeze(1)
         return self.output(self.f(latent))
 
