@@ -1,11 +1,8 @@
 """Laws of the Particle Transformer and of its pairs."""
 
 import itertools
-import warnings
-from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from hypothesis import given
@@ -16,6 +13,7 @@ from torch import Tensor, nn
 
 from fullchain.tagging import pair_embedding
 from fullchain.tagging.cloud import ParticleCloud
+from fullchain.tagging.features import cartesian
 from fullchain.tagging.part_settings import TINY, ParticleTransformerSettings
 from fullchain.tagging.particle_transformer import ParticleTransformer, attention, dropped
 
@@ -125,6 +123,28 @@ def test_pair_features_of_limits_are_finite_and_right() -> None:
     # m^2 = pT pT' dphi^2 in this limit, far below what E^2 - p^2 resolves in single precision
     expected = [np.log(1e-3), np.log(1 / 6), np.log(1e-4), np.log(5e-6)]
     np.testing.assert_allclose(found[:, 0, 2], expected, rtol=1e-4)
+
+
+def test_nearly_collinear_fast_particles_keep_mass_and_distance() -> None:
+    # Two pions of 1.5 and 1 TeV, 3e-4 apart: E^2 - p^2 in single precision is rounding here.
+    angles = torch.tensor([[[1.2, 3.1412], [1.2002, 3.1414236]]], dtype=torch.float32)
+    pt, mass = torch.tensor([[1500.0, 1000.0]]), torch.full((1, 2), 0.13957)
+    constituents = torch.cat((pt.unsqueeze(-1), angles, mass.unsqueeze(-1)), dim=-1)
+    momenta, mask = cartesian(constituents), torch.ones(1, 2, dtype=torch.bool)
+    own = pair_embedding.centred(pair_embedding.kinematics(momenta, mask), 1, 2)
+    found = pair_embedding.pair_features(own[:, :1], own[:, 1:])[:, 0].numpy()
+    eta, phi = angles[0].double().unbind(-1)
+    delta = float(torch.hypot(eta[0] - eta[1], phi[0] - phi[1]))
+    ratio = np.cosh(eta[0] - eta[1]) - np.cos(phi[0] - phi[1])
+    mass2 = 2 * 1500 * 1000 * float(ratio) + 0.13957**2 * (2 + 1500 / 1000 + 1000 / 1500)
+    expected = [np.log(1000 * delta), np.log(0.4), np.log(delta), np.log(mass2)]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=3e-4)
+
+
+def test_lower_triangle_is_that_of_torch() -> None:
+    for size in (0, 1, 2, 17, 200):
+        found = torch.stack(pair_embedding._lower_triangle(size, torch.device("cpu")))
+        assert torch.equal(found, torch.tril_indices(size, size))
 
 
 @pytest.fixture(scope="module")
@@ -259,41 +279,3 @@ def test_learns_one_prong_from_two() -> None:
         optimiser.step()
     right = (built.eval()(jets).argmax(1) == labels)[jets.mask.sum(1) > 2]
     assert right.double().mean() > 0.9
-
-
-class _Flat(nn.Module):
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, features: Tensor, mask: Tensor, momenta: Tensor) -> Tensor:
-        return self.inner(ParticleCloud(features, mask, momenta[..., :2], momenta))
-
-
-def exported(inner: nn.Module, jets: ParticleCloud, path: Path) -> onnxruntime.InferenceSession:
-    """Export as taggers are, with any number of jets."""
-    names = ("features", "mask", "momenta")
-    dimension = torch.export.Dim("jets")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            _Flat(inner).eval(),
-            (jets.features, jets.mask, jets.momenta),
-            dynamo=True,
-            input_names=names,
-            output_names=["logits"],
-            dynamic_shapes={name: {0: dimension} for name in names},
-            verbose=False,
-        )
-    assert program is not None
-    program.save(path)
-    return onnxruntime.InferenceSession(path)
-
-
-def test_onnx_gives_the_same_logits(trained: ParticleTransformer, tmp_path: Path) -> None:
-    session = exported(trained, cloud(2, 12), tmp_path / "part.onnx")
-    for number in (1, 9):
-        jets = cloud(number, 12, 5)
-        inputs = {name: getattr(jets, name).numpy() for name in ("features", "mask", "momenta")}
-        found = session.run(None, inputs)[0]
-        np.testing.assert_allclose(found, trained(jets).detach().numpy(), atol=1e-5)

@@ -1,11 +1,8 @@
 """ParticleNet against its definition, edge by edge, and the laws of a network on sets."""
 
-import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from hypothesis import given
@@ -22,6 +19,7 @@ from fullchain.tagging.particlenet import (
     EdgeConv,
     ParticleNet,
     _Packing,
+    _Padded,
     feature_distance,
     plane_distance,
 )
@@ -119,6 +117,38 @@ def test_neighbours_of_duplicates_are_not_the_particle_itself() -> None:
     found = packing.nearest(plane_distance(angles), 2)
     assert [set(row) for row in found[:3].tolist()] == [{1, 2}, {0, 2}, {0, 1}]
     assert 4 in found[3] and 3 in found[4]
+    # Of more at the same distance than are asked for, the first.
+    grid = torch.tensor([[[0.0, 0.0], [1, 0], [0, 1], [-1, 0], [0, -1]]])
+    mask = torch.ones(1, 5, dtype=torch.bool)
+    found = _Packing(mask).nearest(plane_distance(grid), 2)
+    assert set(found[0].tolist()) == {1, 2} and set(found[1].tolist()) == {0, 2}
+
+
+def test_neighbours_far_from_zero_are_chosen_by_distance() -> None:
+    # In single precision, the squares of these numbers leave nothing of the distances.
+    torch.manual_seed(7)
+    points = 300 + 1e-2 * torch.randn(3, N, 8)
+    packing = _Packing(torch.ones(3, N, dtype=torch.bool))
+    found = packing.nearest(feature_distance(points), 4).view(3, N, 4) - N * torch.arange(3).view(
+        3, 1, 1
+    )
+    exact = torch.cdist(points.double(), points.double()).masked_fill(
+        torch.eye(N).bool(), torch.inf
+    )
+    expected = exact.topk(4, largest=False).indices
+    assert torch.equal(found.sort().values, expected.sort().values)
+
+
+@pytest.mark.parametrize("counts", [[N, 9, 4], [1, 0, 2]])
+@pytest.mark.parametrize("k", [5, N + 3])
+def test_padded_and_packed_neighbours_agree(counts: list[int], k: int) -> None:
+    jets = cloud(counts)
+    packed, padded = _Packing(jets.mask), _Padded(jets.mask)
+    distance = plane_distance(jets.angles)
+    entry = torch.cat([packed.slots, padded.total])
+    found = entry[packed.nearest(distance, k)]
+    expected = padded.nearest(distance, k)[packed.slots]
+    assert torch.equal(found.sort().values, expected.sort().values)
 
 
 def by_definition(block: EdgeConv, rows: Tensor, neighbours: Tensor) -> Tensor:
@@ -293,40 +323,3 @@ def test_learns_to_count_prongs() -> None:
     with torch.no_grad():
         right = chosen.eval()(jets).argmax(dim=1) == label
     assert right.float().mean() > 0.95
-
-
-class Inputs(nn.Module):
-    """The cloud as separate inputs of a graph."""
-
-    def __init__(self, chosen: nn.Module) -> None:
-        super().__init__()
-        self.chosen = chosen
-
-    def forward(self, features: Tensor, mask: Tensor, angles: Tensor, momenta: Tensor) -> Tensor:
-        return self.chosen(ParticleCloud(features, mask, angles, momenta))
-
-
-def test_onnx_gives_the_same(tmp_path: Path) -> None:
-    chosen = network(fusion=True)
-    jets = torch.export.Dim("jets")
-    names = ParticleCloud._fields
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            Inputs(chosen).eval(),
-            tuple(cloud([N, 3])),
-            dynamo=True,
-            input_names=list(names),
-            dynamic_shapes={name: {0: jets} for name in names},
-            verbose=False,
-        )
-    assert program is not None
-    program.save(tmp_path / "net.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
-    used = {one.name for one in session.get_inputs()}
-    for counts in ([N, 9, 4, 1, 0, 2, 7], [1], [5, 5]):
-        given_jets = cloud(counts, seed=8)
-        values = {name: one.numpy() for name, one in given_jets._asdict().items() if name in used}
-        (found,) = session.run(None, values)
-        with torch.no_grad():
-            np.testing.assert_allclose(found, chosen(given_jets).numpy(), rtol=0, atol=1e-5)

@@ -178,6 +178,8 @@ def test_onnx_agrees_with_torch(tmp_path: Path, classes: int) -> None:
         verbose=False,
     )
     program.save(path)
+    nodes = [node.op_type for node in program.model_proto.graph.node]
+    assert nodes.count("TreeEnsembleRegressor") == 1 and "GatherElements" not in nodes
     session = onnxruntime.InferenceSession(path)
     for rows in (1, 300):
         features = sample(8, rows, classes)[0]

@@ -19,4 +19,7 @@ class ParticleCloud(NamedTuple):
     angles: Tensor
     """eta and phi relative to the jet axis, shape (jets, particles, 2)."""
     momenta: Tensor
-    """E, px, py, pz [GeV] with pT and mass as measured, shape (jets, particles, 4)."""
+    """E, px, py, pz [GeV] with pT and mass as measured, shape (jets, particles, 4).
+
+    Of a tagger they are in double precision, whatever the precision of the network.
+    """

@@ -65,7 +65,7 @@ class EnergyFlowNetwork(nn.Module):
         if self.conditions:
             own = torch.where(mask, cloud.features[..., -self.conditions :], 0.0)
             angles = torch.cat((angles, own), dim=-1)
-        parts = pt_fractions(cloud.momenta, cloud.mask)
+        parts = pt_fractions(cloud.momenta.to(angles.dtype), cloud.mask)
         total = (parts.unsqueeze(1) @ self.phi(angles)).squeeze(1)
         return self.f(total)
 

@@ -156,13 +156,19 @@ FUNCTIONS = {"kin": kin, "full": full, "pt_eta_phi": pt_eta_phi}
 
 
 def cartesian(constituents: Tensor) -> Tensor:
-    """Energy and momentum E, px, py, pz [GeV] of momenta in pT, eta, phi, mass; (..., 4)."""
-    pt, eta, phi, _ = constituents[..., :4].unbind(-1)
+    """Energy and momentum E, px, py, pz [GeV] of momenta in pT, eta, phi, mass; (..., 4).
+
+    In double precision: single loses the mass of a fast particle, and the distance of two that are
+    nearly collinear. What it leaves is rounding, which every library does in another way.
+    """
+    pt, eta, phi, mass = constituents[..., :4].double().unbind(-1)
+    # Hyperbolic functions by their definition: onnxruntime has none in double precision.
+    up, down = torch.exp(eta), torch.exp(-eta)
     components = (
-        energy(constituents),
+        torch.sqrt((0.5 * pt * (up + down)) ** 2 + mass**2),
         pt * torch.cos(phi),
         pt * torch.sin(phi),
-        pt * torch.sinh(eta),
+        0.5 * pt * (up - down),
     )
     return torch.stack(components, dim=-1)
 

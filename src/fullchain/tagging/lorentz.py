@@ -177,7 +177,7 @@ class LorentzTransformer(nn.Module):
     def _through(self, cloud: ParticleCloud) -> tuple[Tensor, Tensor]:
         """Give what the package's network makes of token, references and particles."""
         features, mask, _, momenta = cloud
-        vectors, scalars = self._inputs(features, mask, momenta)
+        vectors, scalars = self._inputs(features, mask, momenta.to(features.dtype))
         allowed = torch.where(mask, 0.0, _FORBIDDEN).to(vectors.dtype)
         # Token and references come before the particles and are never padding.
         allowed = functional.pad(allowed, (vectors.shape[1] - mask.shape[1], 0))[:, None, None]

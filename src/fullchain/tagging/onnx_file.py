@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fullchain.atomic import atomic
+from fullchain.tagging.onnx_pieces import in_pieces
 from fullchain.tagging.settings import TaggerSettings
 from fullchain.tagging.tagger import Tagger
 
@@ -42,11 +43,12 @@ def save_onnx(path: Path, taggers: Sequence[Tagger], settings: TaggerSettings) -
     (jets,), the probability of the signal, and ``probabilities`` (jets, classes), the signal first;
     for several trainings of a tagger, their mean. Of a Bayesian tagger whose last layer alone has
     a distribution they are those of `tagging predict`, else those at the means of the weights.
+    Where a network sees particles, the graph goes over the jets in pieces (`onnx_pieces`).
     """
     tagger = taggers[0]
     taggers = [_without_distributions(one) for one in taggers]
     examples = tagger.view.examples
-    jets = torch.export.Dim("jets")
+    trimming = _Trimming(tagger)
     with warnings.catch_warnings(), _quiet("torch.onnx"):
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -55,13 +57,37 @@ def save_onnx(path: Path, taggers: Sequence[Tagger], settings: TaggerSettings) -
             dynamo=True,
             input_names=list(examples),
             output_names=["score", "probabilities"],
-            dynamic_shapes={"tensors": tuple({0: jets} for _ in examples)},
+            dynamic_shapes={"tensors": trimming.dynamic_shapes},
             verbose=False,
         )
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
+    model = _documented(program.model_proto, tagger, settings)
+    if trimming.particles:
+        in_pieces(model, classes=tagger.classes, entries=trimming.entries, least=trimming.least)
+    onnx.checker.check_model(model)
     with atomic(path) as temporary:
-        onnx.save(_documented(program.model_proto, tagger, settings), temporary)
+        onnx.save(model, temporary)
+
+
+class _Trimming:
+    """Which sizes of the inputs a graph may not take as fixed.
+
+    Jets always; of particles also their entries, so that padding can be cut off, where there are
+    more of them than the network needs.
+    """
+
+    def __init__(self, tagger: Tagger) -> None:
+        examples = tagger.view.examples
+        self.particles = set(examples) == {"constituents", "jet"}
+        self.entries = tagger.view.n_constituents
+        # Each particle of ParticleNet must have entries for all its neighbours.
+        needed = max(2, 1 + getattr(tagger.network, "neighbours", 1))
+        self.least = needed if self.particles and self.entries > needed else None
+        shapes = {name: {0: torch.export.Dim("jets")} for name in examples}
+        if self.least is not None:
+            shapes["constituents"][1] = torch.export.Dim("entries", min=needed, max=self.entries)
+        self.dynamic_shapes = tuple(shapes.values())
 
 
 def _without_distributions(tagger: Tagger) -> Any:
@@ -101,7 +127,6 @@ def _documented(model: Any, tagger: Tagger, settings: TaggerSettings) -> Any:
         entry = model.metadata_props.add()
         entry.key = key
         entry.value = json.dumps(value, sort_keys=True)
-    onnx.checker.check_model(model)
     return model
 
 

@@ -10,7 +10,7 @@ padding do not at all. That halves the work for full jets and does more for the 
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,31 +29,41 @@ Finite, so that a jet without particles gives numbers and not NaN.
 """
 
 
-class Pairs(NamedTuple):
-    """Which pairs go through the layers. Indices count jets * particles, or its square."""
-
-    first: Tensor
-    """Positions of one particle of each pair, shape (pairs,)."""
-    second: Tensor
-    """Positions of the other, which may be the same, shape (pairs,)."""
-    real: Tensor | None
-    """Where not None: one for pairs to learn from and zero for padding, shape (pairs,)."""
-
-
 def kinematics(momenta: Tensor, mask: Tensor) -> Tensor:
     """Give pT, rapidity, phi, transverse mass and squared mass, shape (5, jets * particles).
 
     `momenta` has shape (jets, particles, 4): E, px, py, pz [GeV]. Whatever padding holds is
-    replaced by a particle at rest.
+    replaced by a particle at rest. The result is in double precision.
     """
-    energy, px, py, pz = torch.where(mask.unsqueeze(-1), momenta, 0.0).flatten(0, 1).unbind(-1)
+    real = torch.where(mask.unsqueeze(-1), momenta.double(), 0.0)
+    energy, px, py, pz = real.flatten(0, 1).unbind(-1)
     pt2 = px**2 + py**2
+    pt = torch.sqrt(pt2)
     # Not E^2 - p^2: the difference of two squares loses twice the digits.
     momentum = torch.sqrt(pt2 + pz**2)
-    mass2 = ((energy - momentum) * (energy + momentum)).clamp(min=0)
+    mass2 = (energy - momentum) * (energy + momentum)
+    # What is left of a massless particle is rounding.
+    mass2 = torch.where(mass2 > 1e-14 * energy**2, mass2, 0.0)
     transverse_mass = torch.sqrt(pt2 + mass2)
-    rapidity = torch.asinh(pz / transverse_mass.clamp(min=_SMALL))
-    return torch.stack((torch.sqrt(pt2), rapidity, torch.atan2(py, px), transverse_mass, mass2))
+    slope = pz.abs() / transverse_mass.clamp(min=_SMALL)
+    rapidity = torch.sign(pz) * torch.log(slope + torch.sqrt(slope**2 + 1))
+    # onnxruntime has the arc tangent in single precision alone: one step of Newton's from there.
+    phi = torch.atan2(py.float(), px.float()).double()
+    phi = phi + (py * torch.cos(phi) - px * torch.sin(phi)) / pt.clamp(min=_SMALL)
+    return torch.stack((pt, rapidity, phi, transverse_mass, mass2))
+
+
+def centred(particles: Tensor, jets: int, entries: int) -> Tensor:
+    """Give `kinematics` in single precision, rapidity and phi from the first entry of each jet.
+
+    Only differences matter, and between neighbours they keep their digits like this.
+    """
+    pt, rapidity, phi, *masses = particles.view(5, jets, entries).unbind(0)
+    around = phi - phi[:, :1]
+    around = around - 2 * math.pi * torch.round(around / (2 * math.pi))
+    beyond = rapidity - rapidity[:, :1]
+    values = torch.stack((pt, beyond, around, *masses))
+    return values.float().flatten(1)
 
 
 def pair_features(first: Tensor, second: Tensor) -> Tensor:
@@ -80,6 +90,14 @@ def pair_features(first: Tensor, second: Tensor) -> Tensor:
     mass2 = torch.where(delta > 0, mass2, 0.0)
     arguments = (softer * delta, softer / (pt1 + pt2).clamp(min=_SMALL), delta, mass2)
     return torch.log(torch.stack(arguments).clamp(min=_SMALL))
+
+
+def _lower_triangle(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Give `torch.tril_indices` by arithmetic, which a graph can do for any size."""
+    number = torch.arange(size * (size + 1) // 2, device=device)
+    # The first pair of row r has number r (r + 1) / 2: there the root is exact.
+    rows = torch.floor((torch.sqrt((8 * number + 1).double()) - 1) / 2).long()
+    return rows, number - rows * (rows + 1) // 2
 
 
 class _Moments(torch.autograd.Function):
@@ -223,33 +241,42 @@ class PairEmbedding(nn.Module):
         jet, pair = (mask[:, rows] & mask[:, columns]).nonzero(as_tuple=True)
         row, column = rows[pair], columns[pair]
         first, second = jet * particles + row, jet * particles + column
-        values = self._embedded(momenta, mask, Pairs(first, second, None))
+        own = self._particles(momenta, mask)
+        values = self._embedded(own.index_select(1, first), own.index_select(1, second), None)
         lower, upper = first * particles + column, second * particles + row
         matrices = _Symmetric.apply(values, lower, upper, jets * particles**2)
-        return matrices.view(-1, jets, particles, particles)
+        return matrices.view(len(values), jets, particles, particles)
 
     def _all_pairs(self, momenta: Tensor, mask: Tensor) -> Tensor:
         jets, particles = mask.shape
-        rows, columns = torch.tril_indices(particles, particles, device=mask.device)
-        start = torch.arange(jets, device=mask.device).unsqueeze(1) * particles
-        first, second = (start + rows).flatten(), (start + columns).flatten()
-        real = (mask[:, rows] & mask[:, columns]).flatten().to(momenta.dtype)
-        values = self._embedded(momenta, mask, Pairs(first, second, real))
+        rows, columns = _lower_triangle(particles, mask.device)
+        # Jets last: a pair is then copied for all jets at once, and not number by number.
+        own = self._particles(momenta, mask).view(5, jets, particles).transpose(1, 2)
+        first, second = (own.index_select(1, which).flatten(1) for which in (rows, columns))
+        inside = mask.t()
+        real = inside.index_select(0, rows) & inside.index_select(0, columns)
+        values = self._embedded(first, second, real.flatten().to(own.dtype))
+        values = torch.where(real, values.view(len(values), rows.shape[0], jets), FORBIDDEN)
         place = torch.arange(particles, device=mask.device)
         low = torch.minimum(place.unsqueeze(0), place.unsqueeze(1))
         high = torch.maximum(place.unsqueeze(0), place.unsqueeze(1))
         # Number of the pair (high, low) when those of the lower triangle are counted by rows.
         number = (high * (high + 1) // 2 + low).flatten()
-        matrices = values.view(-1, jets, rows.shape[0]).index_select(2, number)
-        allowed = mask.unsqueeze(2) & mask.unsqueeze(1)
-        return torch.where(allowed, matrices.view(-1, jets, particles, particles), FORBIDDEN)
+        matrices = values.index_select(1, number).transpose(1, 2)
+        return matrices.reshape(len(values), jets, particles, particles)
 
-    def _embedded(self, momenta: Tensor, mask: Tensor, pairs: Pairs) -> Tensor:
+    @torch.no_grad()
+    def _particles(self, momenta: Tensor, mask: Tensor) -> Tensor:
+        return centred(kinematics(momenta, mask), *mask.shape)
+
+    def _embedded(self, first: Tensor, second: Tensor, real: Tensor | None) -> Tensor:
+        """Give one number per head for pairs of columns, shape (heads, pairs).
+
+        `real` has one for pairs to learn from and zero for padding, shape (pairs,), where there is
+        any.
+        """
         with torch.no_grad():
-            particles = kinematics(momenta, mask)
-            first = particles.index_select(1, pairs.first)
-            second = particles.index_select(1, pairs.second)
-            values = self.standardise(pair_features(first, second), pairs.real)
+            values = self.standardise(pair_features(first, second), real)
         for layer in self.layers:
-            values = functional.gelu(layer(values, pairs.real))
+            values = functional.gelu(layer(values, real))
         return values

@@ -18,6 +18,9 @@ from fullchain.tagging.edge_network import (
 MOMENTUM = 0.1
 """What a batch contributes to the running moments of the normalisations; torch's own value."""
 
+_NONE = 2**62
+"""Larger than any key by which neighbours are put in order."""
+
 
 class ParticleNet(nn.Module):
     """Score of the particles of a jet, seen as a graph of nearest neighbours, arXiv:1902.08570.
@@ -84,7 +87,7 @@ class ParticleNet(nn.Module):
 
     def latent(self, cloud: ParticleCloud) -> Tensor:
         """Give what the last layer sees, shape (jets, width)."""
-        packing = _Packing(cloud.mask)
+        packing = (_Padded if torch.compiler.is_exporting() else _Packing)(cloud.mask)
         rows = self.normalise(packing.packed(cloud.features))
         distance = plane_distance(cloud.angles)
         outputs: list[Tensor] = []
@@ -95,7 +98,8 @@ class ParticleNet(nn.Module):
             outputs.append(rows)
         if self.fusion is not None:
             rows = self.fusion(outputs)
-        latent = packing.padded(rows).sum(dim=1) / packing.counts
+        counts = cloud.mask.sum(dim=1, keepdim=True).clamp(min=1)
+        latent = packing.padded(rows).sum(dim=1) / counts
         for linear in self.fc:
             latent = self.dropout(linear(latent).relu())
         return latent
@@ -122,8 +126,8 @@ class EdgeConv(nn.Module):
             for before, after in zip(inputs, sizes, strict=False)
         )
         self.norms = nn.ModuleList(nn.BatchNorm1d(size) for size in sizes)
-        self.shortcut: nn.Module | None = None
-        self.shortcut_norm: nn.Module | None = None
+        self.shortcut: nn.Linear | None = None
+        self.shortcut_norm: nn.BatchNorm1d | None = None
         if features != sizes[-1]:
             self.shortcut = nn.Linear(features, sizes[-1], bias=False)
             self.shortcut_norm = nn.BatchNorm1d(sizes[-1])
@@ -134,25 +138,33 @@ class EdgeConv(nn.Module):
         `rows` has shape (particles, features); `neighbours` (particles, k) has the rows of the
         neighbours, the number of particles standing for one whose features are zero.
         """
-        first, *weights = (linear.weight for linear in cast("list[nn.Linear]", self.linears))
-        # W (x_i, x_j - x_i) = (W_1 - W_2) x_i + W_2 x_j: k times fewer products.
-        of_centre, of_difference = first.chunk(2, dim=1)
-        centre = rows @ (of_centre - of_difference).T
-        neighbour = _with_zero(rows @ of_difference.T)
-        through = self._normalised if self.training else self._fixed
-        edges = through(centre, neighbour, neighbours, weights)
-        around = rows
-        if self.shortcut is not None and self.shortcut_norm is not None:
-            around = self.shortcut_norm(self.shortcut(rows))
-        return torch.relu(around + edges)
+        edges = (self._normalised if self.training else self._fixed)(rows, neighbours)
+        return torch.relu(self._around(rows) + edges)
 
-    def _normalised(
-        self, centre: Tensor, neighbour: Tensor, index: Tensor, weights: list[Tensor]
-    ) -> Tensor:
+    def _around(self, rows: Tensor) -> Tensor:
+        if self.shortcut is None or self.shortcut_norm is None:
+            return rows
+        if self.training:
+            return self.shortcut_norm(self.shortcut(rows))
+        scale, shift = _as_linear(self.shortcut_norm)
+        return torch.addmm(shift, rows, (self.shortcut.weight * scale[:, None]).T)
+
+    def _weights(self) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Weights of x_i and of x_j in the first layer, and those of the other layers.
+
+        W (x_i, x_j - x_i) = (W_1 - W_2) x_i + W_2 x_j: k times fewer products.
+        """
+        first, *weights = (linear.weight for linear in cast("list[nn.Linear]", self.linears))
+        of_centre, of_difference = first.chunk(2, dim=1)
+        return of_centre - of_difference, of_difference, weights
+
+    def _normalised(self, rows: Tensor, index: Tensor) -> Tensor:
         """Edges with their own moments, which the running ones follow."""
+        of_centre, of_neighbour, weights = self._weights()
+        centre, neighbour = rows @ of_centre.T, _with_zero(rows @ of_neighbour.T)
         modules = cast("list[nn.BatchNorm1d]", self.norms)
         norms = [Normalisation(norm.weight, norm.bias, norm.eps) for norm in modules]
-        function = edge_mean if centre.device.type == "cpu" else edge_mean_by_layers
+        function = edge_mean if rows.device.type == "cpu" else edge_mean_by_layers
         edges, moments = function(centre, neighbour, index, weights, norms)
         unbiased = index.numel() / max(1, index.numel() - 1)
         with torch.no_grad():
@@ -162,22 +174,26 @@ class EdgeConv(nn.Module):
                 running.variance.lerp_(variance * unbiased, MOMENTUM)
         return edges
 
-    def _fixed(
-        self, centre: Tensor, neighbour: Tensor, index: Tensor, weights: list[Tensor]
-    ) -> Tensor:
+    def _fixed(self, rows: Tensor, index: Tensor) -> Tensor:
         """Edges with the moments from training, as part of the linear layers."""
-        scales, shifts = [], []
-        for norm in cast("list[nn.BatchNorm1d]", self.norms):
-            mean, variance = _running(norm)
-            scales.append(norm.weight * torch.rsqrt(variance + norm.eps))
-            shifts.append(norm.bias - mean * scales[-1])
+        of_centre, of_neighbour, weights = self._weights()
+        modules = cast("list[nn.BatchNorm1d]", self.norms)
+        scales, shifts = zip(*map(_as_linear, modules), strict=True)
+        first, *others = (scale[:, None] for scale in scales)
         return edge_mean_fixed(
-            torch.addcmul(shifts[0], centre, scales[0]),
-            neighbour * scales[0],
+            torch.addmm(shifts[0], rows, (of_centre * first).T),
+            _with_zero(rows @ (of_neighbour * first).T),
             index,
-            [weight * scale[:, None] for weight, scale in zip(weights, scales[1:], strict=True)],
+            [weight * scale for weight, scale in zip(weights, others, strict=True)],
             shifts[1:],
         )
+
+
+def _as_linear(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Factor and shift of a batch normalisation with the moments from training."""
+    mean, variance = _running(norm)
+    scale = norm.weight * torch.rsqrt(variance + norm.eps)
+    return scale, norm.bias - mean * scale
 
 
 def _running(norm: nn.BatchNorm1d) -> Moments:
@@ -199,23 +215,18 @@ class _Fusion(nn.Module):
 
 
 class _Packing:
-    """Particles one below the other without padding, and back.
-
-    An exported graph keeps the padding, because its sizes must not depend on what the mask says.
-    """
+    """Particles one below the other without padding, and back."""
 
     def __init__(self, mask: Tensor) -> None:
         self.mask = mask
         flat = mask.reshape(-1)
-        kept = torch.ones_like(flat) if torch.compiler.is_exporting() else flat
-        ordinal = kept.long().cumsum(0)
-        self.slots = ordinal - 1 if torch.compiler.is_exporting() else flat.nonzero().squeeze(1)
+        self.slots = flat.nonzero().squeeze(1)
         """Where each row is among all entries."""
-        self.total = kept.long().sum().view(1)
+        ordinal = flat.long().cumsum(0)
+        self.total = ordinal[-1:] if flat.numel() else ordinal.new_zeros(1)
         """Number of rows, (1,); as the index of a row, the one below the last."""
         self.rows = torch.where(flat, ordinal - 1, self.total)
         """Row of each entry, for padding the one below the last."""
-        self.counts = mask.sum(dim=1, keepdim=True).clamp(min=1)
 
     def packed(self, values: Tensor) -> Tensor:
         """From (jets, entries, n) to (particles, n)."""
@@ -228,18 +239,54 @@ class _Packing:
     def nearest(self, distance: Tensor, k: int) -> Tensor:
         """Rows of the k nearest other particles of each particle, shape (particles, k).
 
-        `distance` (jets, entries, entries) is anything that grows with the distance of two
-        particles for a fixed first one. Where a jet has no more particles, the row is the number
-        of particles.
+        `distance` (jets, entries, entries) is not negative and grows with the distance of two
+        particles; of those at the same distance the first is taken. Where a jet has no more
+        particles, the row is the number of particles.
         """
         entries = self.mask.shape[1]
-        itself = torch.eye(entries, dtype=torch.bool, device=distance.device)
-        far = distance.masked_fill(itself | ~self.mask.unsqueeze(1), torch.inf)
-        far = nn.functional.pad(far, (0, max(0, k - entries)), value=torch.inf)
-        found = self.packed(far).topk(k, dim=1, largest=False, sorted=False)
-        first = self.slots.div(entries, rounding_mode="floor") * entries
+        # Numbers that are not negative have the order of their bits. With the place behind them no
+        # two are equal, so that no ordering of equals by the algorithm decides.
+        place = torch.arange(entries, device=distance.device)
+        keys = self.packed(distance.float()).view(torch.int32).long().mul_(entries).add_(place)
+        column = self.slots.remainder(entries).unsqueeze(1)
+        outside = ~self.mask.index_select(0, self.slots.div(entries, rounding_mode="floor"))
+        keys.masked_fill_(outside, _NONE).scatter_(1, column, _NONE)
+        keys = nn.functional.pad(keys, (0, max(0, k - entries)), value=_NONE)
+        found = keys.topk(k, dim=1, largest=False, sorted=False)
+        first = self.slots - self.slots.remainder(entries)
         rows = self.rows[first.unsqueeze(1) + found.indices.clamp(max=entries - 1)]
-        return torch.where(torch.isinf(found.values), self.total, rows)
+        return torch.where(found.values == _NONE, self.total, rows)
+
+
+class _Padded(_Packing):
+    """The same with the padding left where it is, for a graph whose sizes no mask may change."""
+
+    def __init__(self, mask: Tensor) -> None:
+        self.mask = mask
+        # Counted on a tensor: a number made of sizes would become a constant of the graph.
+        self.total = torch.ones_like(mask.reshape(-1)).long().sum().view(1)
+
+    def packed(self, values: Tensor) -> Tensor:
+        """From (jets, entries, n) to (jets * entries, n)."""
+        return values.flatten(0, 1)
+
+    def padded(self, rows: Tensor) -> Tensor:
+        """From (jets * entries, n) to (jets, entries, n), with zeros as padding."""
+        values = rows.view(*self.mask.shape, rows.shape[1])
+        return torch.where(self.mask.unsqueeze(2), values, 0.0)
+
+    def nearest(self, distance: Tensor, k: int) -> Tensor:
+        """As for packed particles; ONNX takes the first of those at the same distance."""
+        jets, entries = self.mask.shape
+        place = torch.arange(entries, device=distance.device)
+        others = self.mask.unsqueeze(1) & (place.unsqueeze(1) != place)
+        far = torch.where(others, distance, torch.inf)
+        found = far.topk(min(k, entries), dim=2, largest=False, sorted=False)
+        first = (torch.arange(jets, device=distance.device) * entries).view(-1, 1, 1)
+        rows = torch.where(torch.isinf(found.values), self.total, first + found.indices)
+        if k > entries:
+            rows = torch.cat([rows, self.total.expand(jets, entries, k - entries)], dim=2)
+        return rows.flatten(0, 1)
 
 
 def plane_distance(angles: Tensor) -> Tensor:
@@ -247,17 +294,24 @@ def plane_distance(angles: Tensor) -> Tensor:
 
     From differences, as products would round away the distances inside a core of a jet.
     """
-    eta, phi = angles.unbind(-1)
-    return (eta.unsqueeze(2) - eta.unsqueeze(1)) ** 2 + (phi.unsqueeze(2) - phi.unsqueeze(1)) ** 2
+    # Of their own each, as they are read once for each pair.
+    eta, phi = (one.contiguous() for one in angles.unbind(-1))
+    delta_eta = eta.unsqueeze(2) - eta.unsqueeze(1)
+    delta_phi = phi.unsqueeze(2) - phi.unsqueeze(1)
+    return delta_eta * delta_eta + delta_phi * delta_phi
 
 
 def feature_distance(features: Tensor) -> Tensor:
-    """Squared distances but for |x_i|^2, which is the same for all j: order for a fixed i.
+    """Squared distances from (jets, particles, n) to (jets, particles, particles), float32.
 
-    From (jets, particles, features) to (jets, particles, particles).
+    |x_i|^2 + |x_j|^2 - 2 x_i x_j in double precision: in single, what is left of the difference
+    where particles are near is rounding, and that would choose the neighbours.
     """
-    square = features.square().sum(dim=2).unsqueeze(1)
-    return torch.baddbmm(square, features, features.transpose(1, 2), alpha=-2)
+    exact = features.double()
+    square = exact.square().sum(dim=2)
+    both = square.unsqueeze(1) + square.unsqueeze(2)
+    distance = torch.baddbmm(both, exact, exact.transpose(1, 2), alpha=-2)
+    return distance.clamp(min=0).float()
 
 
 def _with_zero(rows: Tensor) -> Tensor:

@@ -68,13 +68,15 @@ class TreeEnsemble(nn.Module):
         self.register_buffer("roots", torch.zeros(0, trees, dtype=torch.int64))
         self.register_buffer("baseline", torch.zeros(trees, dtype=torch.float64))
         self.depth = 0
+        self.attributes: dict[str, Any] = {}
 
     def forward(self, features: Tensor) -> Tensor:
         """Give logits, shape (jets, classes); `features` (jets, features) may hold NaN.
 
         For two classes the first logit is zero and the second the log-odds.
         """
-        raw = self.raw(features).to(torch.float32)
+        as_node = torch.onnx.is_in_onnx_export() and len(self.feature) > 0
+        raw = self._node(features) if as_node else self.raw(features).to(torch.float32)
         if self.classes == 2:
             return torch.cat((torch.zeros_like(raw), raw), dim=-1)
         return raw
@@ -96,6 +98,18 @@ class TreeEnsemble(nn.Module):
             node = self.branches.reshape(-1)[2 * node + right]
         return node
 
+    def _node(self, features: Tensor) -> Tensor:
+        """As `raw`, as the one node that ONNX has for trees; sums are in single precision."""
+        found: Tensor = torch.onnx.ops.symbolic(
+            "ai.onnx.ml::TreeEnsembleRegressor",
+            (features,),
+            self.attributes,
+            dtype=torch.float32,
+            shape=(features.shape[0], self.roots.shape[1]),
+            version=3,
+        )
+        return found
+
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
         """Take the sizes of the buffers from the state dict, before torch compares them."""
         for name in _STRUCTURE:
@@ -108,6 +122,7 @@ class TreeEnsemble(nn.Module):
             errors.append(f"trees on more than the {self.features} features of this tagger")
         if not errors:
             self.depth = _depth(self.branches, self.roots)
+            self.attributes = _attributes(self)
 
 
 def _depth(branches: Tensor, roots: Tensor) -> int:
@@ -121,6 +136,37 @@ def _depth(branches: Tensor, roots: Tensor) -> int:
     if len(branches):
         raise InputError("the nodes of the trees form a circle; train again")
     return 0
+
+
+def _attributes(trees: TreeEnsemble) -> dict[str, Any]:
+    """Give the attributes of ONNX's TreeEnsembleRegressor, which counts nodes tree by tree.
+
+    Plain numbers, as an export sees no values of tensors.
+    """
+    roots, own = trees.roots.reshape(-1), torch.arange(len(trees.feature))
+    tree = torch.bucketize(own, roots, right=True) - 1
+    inside = own - roots[tree]
+    leaf = trees.branches[:, 0] == own
+    left, right = torch.where(leaf, 0, trees.branches.T - roots[tree])
+    per_iteration = trees.roots.shape[1]
+    return {
+        "nodes_treeids": tree.tolist(),
+        "nodes_nodeids": inside.tolist(),
+        "nodes_featureids": trees.feature.tolist(),
+        "nodes_values": trees.threshold.tolist(),
+        "nodes_modes": ["LEAF" if one else "BRANCH_LEQ" for one in leaf.tolist()],
+        "nodes_truenodeids": left.tolist(),
+        "nodes_falsenodeids": right.tolist(),
+        "nodes_missing_value_tracks_true": (~trees.missing_right).long().tolist(),
+        "target_treeids": tree[leaf].tolist(),
+        "target_nodeids": inside[leaf].tolist(),
+        "target_ids": (tree[leaf] % per_iteration).tolist(),
+        "target_weights": trees.value[leaf].tolist(),
+        "base_values": trees.baseline.tolist(),
+        "n_targets": per_iteration,
+        "aggregate_function": "SUM",
+        "post_transform": "NONE",
+    }
 
 
 def fit(
