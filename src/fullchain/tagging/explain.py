@@ -42,7 +42,14 @@ def main(
     trained = model_file.load(model)
     how = settings.model("tagging.explanation", ExplanationSettings)
     with device.repeatable(how.threads):
-        content = _explain(jets, samples, trained, how, settings, derive(settings.seed, tagger))
+        content = _explain(
+            jets,
+            samples,
+            trained,
+            how,
+            settings,
+            derive(settings.seed, "tagging", "explain", tagger),
+        )
     text = json.dumps({"tagger": tagger, **content}, indent=1, allow_nan=False)
     write_text(explanation, text + "\n")
 
