@@ -19,10 +19,10 @@ import numpy as np
 
 from fullchain.ntuples.inspection import inspect_file
 from fullchain.ntuples.manifests import PartManifest, SourceFile, write_part
+from fullchain.pileup.classical_settings import CMS_PUPPI, ClassicalSettings
 from fullchain.pileup.events import Events
 from fullchain.pileup.methods import CLASSICAL
 from fullchain.pileup.reading import read_chunks
-from fullchain.pileup.settings import CMS_PUPPI, ClassicalSettings
 
 PROMISED = {50: 1.0, 140: 3.0}
 

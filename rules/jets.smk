@@ -1,6 +1,6 @@
 # Jets of every part of every sample with all object shifts, control histograms, numbers, figures.
 from fullchain.jets.figures import names as jets_figure_names
-from fullchain.jets.settings import COMPUTED_MITIGATION
+from fullchain.jets.settings import OF_THE_FILE
 from fullchain.ntuples.sources import local_inputs
 
 JETS_FIGURES = jets_figure_names(
@@ -19,7 +19,7 @@ def ntuple_files(wildcards):
 def pileup_weights(wildcards):
     """The weights of a part's candidates, where the stage pileup computes them."""
     method = CONFIG.jets.clustering.mitigation
-    if method not in COMPUTED_MITIGATION:
+    if method in OF_THE_FILE:
         return []
     return [
         result(f"pileup/weights/{method}/{wildcards.sample}/{wildcards.part}.parquet")

@@ -3,10 +3,14 @@ from types import SimpleNamespace
 
 from fullchain.pileup.figures import names as pileup_figure_names
 
+LEARNED = CONFIG.pileup.learned
 PILEUP_EVALUATED = [
     name
     for name in CONFIG.pileup.evaluation.samples or samples("generated")
-    if CONFIG.pileup.evaluation.samples or CONFIG.ntuples.samples[name].has_pileup
+    if CONFIG.pileup.evaluation.samples
+    or (
+        CONFIG.ntuples.samples[name].has_pileup and name not in CONFIG.pileup.trained_on
+    )
 ]
 PILEUP_COMPARED = list(CONFIG.pileup.comparison.samples)
 PILEUP_FIGURES = pileup_figure_names(PILEUP_EVALUATED, PILEUP_COMPARED)
@@ -29,6 +33,48 @@ def ntuple_of_part(wildcards):
     if sample.kind == "generated" or sample.is_converted:
         return [result(f"ntuples/{wildcards.sample}/{wildcards.part}.root")]
     return local_inputs(sample, wildcards.part)
+
+
+def learned_manifests(method):
+    """The part manifests of the samples that a method is trained on."""
+    return [
+        path
+        for sample in LEARNED[method].samples
+        for path in part_files("ntuples/{sample}/{part}.json", sample)
+    ]
+
+
+def learned_ntuples(method):
+    """The ROOT files of these parts: generated, for they have the truth."""
+    return [
+        path
+        for sample in LEARNED[method].samples
+        for path in part_files("ntuples/{sample}/{part}.root", sample)
+    ]
+
+
+def learned_models(wildcards):
+    """The trainings behind weights: all of a method, or the one that the name ends with."""
+    name, _, seed = wildcards.weights.partition("_seed")
+    seeds = [int(seed)] if seed else range(LEARNED[name].seeds)
+    return [result(f"pileup/learned/{name}/seed{number}/model.pt") for number in seeds]
+
+
+def learned_settings(method):
+    """What a training depends on: not how many others there are with other seeds."""
+    fields = [name for name in type(LEARNED[method]).model_fields if name != "seeds"]
+    return settings("seed", *(f"pileup.learned.{method}.{name}" for name in fields))
+
+
+def learned_gpu(method):
+    """Whether a method may use a GPU."""
+    return int(LEARNED[method].training.device != "cpu")
+
+
+def learned_memory(wildcards):
+    """Memory in MB: libraries, a batch, and the rows up to their budget, twice while joined."""
+    budget = LEARNED[wildcards.learned].training.memory_budget_mb
+    return int(3000 + 2 * (budget or 3000))
 
 
 rule pileup_weights:
@@ -60,10 +106,78 @@ rule pileup_weights:
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 
+rule pileup_train:
+    input:
+        ntuples=lambda w: learned_ntuples(w.learned),
+        manifests=lambda w: learned_manifests(w.learned),
+    output:
+        model=result("pileup/learned/{learned}/{member}/model.pt"),
+        history=result("pileup/learned/{learned}/{member}/history.json"),
+    log:
+        log_of("pileup_train", "{learned}/{member}"),
+    benchmark:
+        bench_of("pileup_train", "{learned}/{member}")
+    wildcard_constraints:
+        learned="|".join(LEARNED) or "none",
+    # Weights, and all that follows, wait for it.
+    priority: 10
+    threads: lambda w: LEARNED[w.learned].training.threads
+    resources:
+        mem_mb=learned_memory,
+        runtime=720,
+        gpu=lambda w: learned_gpu(w.learned),
+    params:
+        code=code("pileup.train"),
+        settings=lambda w: learned_settings(w.learned),
+    message:
+        "Pile-up: training {wildcards.learned}, {wildcards.member}"
+    shell:
+        "fullchain pileup train --manifests {input.manifests:q} --method {wildcards.learned}"
+        " --member {wildcards.member} --model {output.model:q} --history {output.history:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+# The same files as of pileup_weights, of a method or, such as graph_seed0, of one of its trainings.
+rule pileup_apply:
+    input:
+        ntuple_of_part,
+        manifest=result("ntuples/{sample}/{part}.json"),
+        models=learned_models,
+    output:
+        weights=result("pileup/weights/{weights}/{sample}/{part}.parquet"),
+    log:
+        log_of("pileup_apply", "{weights}_{sample}_{part}"),
+    benchmark:
+        bench_of("pileup_apply", "{weights}_{sample}_{part}")
+    wildcard_constraints:
+        weights=f"({'|'.join(LEARNED) or 'none'})(_seed\\d+)?",
+    threads: lambda w: LEARNED[w.weights.partition("_seed")[0]].training.threads
+    resources:
+        mem_mb=2500,
+        runtime=120,
+        gpu=lambda w: learned_gpu(w.weights.partition("_seed")[0]),
+    params:
+        code=code("pileup.apply"),
+        settings=settings(),
+    message:
+        "Pile-up: weights of {wildcards.weights} for {wildcards.sample}, part {wildcards.part}"
+    shell:
+        "fullchain pileup apply --manifest {input.manifest:q} --models {input.models:q}"
+        " --method {wildcards.weights} --weights {output.weights:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
 rule pileup_evaluate:
     input:
         evaluated_parts("ntuples/{sample}/{part}.root"),
         manifests=evaluated_parts("ntuples/{sample}/{part}.json"),
+        weights=[
+            path
+            for name in CONFIG.pileup.weight_names
+            for path in evaluated_parts(
+                f"pileup/weights/{name}/{{sample}}/{{part}}.parquet"
+            )
+        ],
     output:
         numbers=result("pileup/numbers.json"),
         cost=result("pileup/cost.json"),
@@ -82,7 +196,8 @@ rule pileup_evaluate:
     message:
         "Pile-up: comparing the methods on generated samples"
     shell:
-        "fullchain pileup evaluate --manifests {input.manifests:q} --numbers {output.numbers:q}"
+        "fullchain pileup evaluate --manifests {input.manifests:q} --weights {input.weights:q}"
+        " --numbers {output.numbers:q}"
         " --cost {output.cost:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from fullchain.errors import InputError
 from fullchain.inference.settings import InferenceSettings
-from fullchain.jets.settings import COMPUTED_MITIGATION, JetsSettings
+from fullchain.jets.settings import OF_THE_FILE, JetsSettings
 from fullchain.model import SettingsModel
 from fullchain.ntuples.settings import NtuplesSettings
 from fullchain.paper.settings import PaperSettings
@@ -64,11 +64,21 @@ class Settings(SettingsModel):
         for where, kind, name, known in self._references():
             if name not in known:
                 raise ValueError(f"{where}: no {kind} is called {name!r}{nearest(name, known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _mitigation_exists(self) -> "Settings":
+        """Check that the stage pileup has the method that the jets ask for."""
         method = self.jets.clustering.mitigation
-        if method in COMPUTED_MITIGATION and self.pileup is None:
-            raise ValueError(
-                f"jets.clustering.mitigation: {method} needs the stage pileup, which is null"
-            )
+        if method in OF_THE_FILE:
+            return self
+        where = "jets.clustering.mitigation"
+        computed = ["puppi", "softkiller", *(self.pileup.learned if self.pileup else ())]
+        if method not in computed:
+            known = [*OF_THE_FILE, *computed]
+            raise ValueError(f"{where}: no method is called {method!r}{nearest(method, known)}")
+        if self.pileup is None:
+            raise ValueError(f"{where}: {method} needs the stage pileup, which is null")
         return self
 
     @model_validator(mode="after")
@@ -104,6 +114,9 @@ class Settings(SettingsModel):
         if self.pileup:
             for name in self.pileup.evaluation.samples or ():
                 yield "pileup.evaluation.samples", "sample", name, samples
+            for method, chosen in self.pileup.learned.items():
+                for name in chosen.samples:
+                    yield f"pileup.learned.{method}.samples", "sample", name, samples
             for name in self.pileup.comparison.samples:
                 yield "pileup.comparison.samples", "sample", name, samples
         taggers = self.tagging.taggers if self.tagging else {}

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from fullchain.pileup.association import LEADING, PILEUP, UNKNOWN
+from fullchain.pileup.classical_settings import CMS_PUPPI, PuppiSettings
 from fullchain.pileup.puppi import _chi_squared_quantile, puppi_weights
-from fullchain.pileup.settings import CMS_PUPPI, PuppiSettings
 
 CLASSIC = {
     "metric": "pt_over_dr",

@@ -6,8 +6,8 @@ import pytest
 
 from fullchain.ntuples.inspection import inspect_file
 from fullchain.ntuples.manifests import PartManifest, SourceFile, write_part
+from fullchain.pileup.classical_settings import ComparisonSettings
 from fullchain.pileup.compare import compare
-from fullchain.pileup.settings import ComparisonSettings
 
 pytestmark = pytest.mark.real_data
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fullchain.pileup.association import LEADING, PILEUP, UNKNOWN, origins
-from fullchain.pileup.settings import AssociationSettings, SoftKillerSettings
+from fullchain.pileup.classical_settings import AssociationSettings, SoftKillerSettings
 from fullchain.pileup.softkiller import softkiller_weights
 
 

@@ -20,7 +20,7 @@ from fullchain.jets.columns import SCHEMA
 from fullchain.jets.execution import Execution, execution
 from fullchain.jets.processor import NOMINAL, JetProcessor
 from fullchain.jets.replicas import ReplicatedFile
-from fullchain.jets.settings import COMPUTED_MITIGATION, JetsSettings
+from fullchain.jets.settings import OF_THE_FILE, JetsSettings
 from fullchain.ntuples.layouts.registry import get_layout
 from fullchain.ntuples.manifests import PartManifest, read_part
 from fullchain.pileup.weight_file import method_and_sample
@@ -89,14 +89,14 @@ def read(
 
 def _check_weights(weights: Path | None, method: str, sample: str) -> None:
     """Raise InputError unless the weights are there, if needed, and of this method and sample."""
-    if method in COMPUTED_MITIGATION and weights is None:
+    if method not in OF_THE_FILE and weights is None:
         raise InputError(
-            f"jets.clustering.mitigation is {method}: give the weights that 'pileup weights "
-            f"--method {method}' made of this part, or take stored for those of the file"
+            f"jets.clustering.mitigation is {method}: give the weights that the stage pileup made "
+            f"of this part (--method {method}), or take stored for those of the file"
         )
     if weights is None:
         return
-    if method not in COMPUTED_MITIGATION:
+    if method in OF_THE_FILE:
         raise InputError(f"{weights}: jets.clustering.mitigation is {method} and needs no weights")
     found = method_and_sample(weights)
     if found != (method, sample):

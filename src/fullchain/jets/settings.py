@@ -6,8 +6,8 @@ from pydantic import Field, model_validator
 
 from fullchain.model import SettingsModel
 
-COMPUTED_MITIGATION = ("puppi", "softkiller")
-"""Pile-up mitigation with weights that the stage `pileup` computes before."""
+OF_THE_FILE = ("auto", "none", "chs", "stored")
+"""Pile-up mitigation with what the file has; all others have weights of the stage `pileup`."""
 
 
 class ReadingSettings(SettingsModel):
@@ -32,11 +32,12 @@ class ReadingSettings(SettingsModel):
 class ClusteringSettings(SettingsModel):
     """Which candidates become which jets."""
 
-    mitigation: Literal["auto", "none", "chs", "stored", "puppi", "softkiller"] = Field(
+    mitigation: str = Field(
         "auto",
         description="pile-up mitigation: none; chs drops charged candidates of other vertices; "
         "stored applies the PUPPI weights of the file; auto takes them where the file has some, "
-        "else chs; puppi and softkiller apply weights that the stage pileup computes",
+        "else chs; puppi, softkiller and the names in pileup.learned apply weights that the stage "
+        "pileup computes",
     )
     radius: float = Field(0.8, gt=0, le=1.5, description="radius of the large anti-kT jets")
     small_radius: float = Field(0.4, gt=0, le=1.0, description="radius of the small anti-kT jets")

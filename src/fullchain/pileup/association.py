@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fullchain.pileup.settings import AssociationSettings
+from fullchain.pileup.association_settings import AssociationSettings
 
 Array = NDArray[Any]
 

@@ -15,11 +15,11 @@ from fullchain.jets.matching import nearest, take
 from fullchain.jets.mitigation import has_weights
 from fullchain.ntuples.manifests import read_part
 from fullchain.pileup.association import origins
+from fullchain.pileup.classical_settings import AssociationSettings, ComparisonSettings
 from fullchain.pileup.events import Events
 from fullchain.pileup.performance import number, quantiles, replicas
 from fullchain.pileup.puppi import puppi_weights
 from fullchain.pileup.reading import read_chunks
-from fullchain.pileup.settings import AssociationSettings, ComparisonSettings
 from fullchain.step import Given, Input, Output
 
 Array = NDArray[Any]

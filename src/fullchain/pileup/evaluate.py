@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from fullchain.atomic import write_text
 from fullchain.ntuples.manifests import read_part
+from fullchain.pileup.classical_settings import ClassicalSettings, EvaluationSettings
 from fullchain.pileup.events import Events
 from fullchain.pileup.methods import CLASSICAL, true_weights
 from fullchain.pileup.performance import agreement, difference, number, replicas, response
 from fullchain.pileup.quantities import CATEGORIES, Kept, Pairs, Quantities, measure
 from fullchain.pileup.reading import Chunk, read_chunks
-from fullchain.pileup.settings import ClassicalSettings, EvaluationSettings
 from fullchain.pileup.weight_file import method_and_sample, read_weights
 from fullchain.progress import progress
 from fullchain.step import Given, Input, Output

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fullchain.pileup.association import PILEUP, origins
+from fullchain.pileup.classical_settings import ClassicalSettings
 from fullchain.pileup.events import Events
 from fullchain.pileup.puppi import puppi_weights
-from fullchain.pileup.settings import ClassicalSettings
 from fullchain.pileup.softkiller import softkiller_weights
 
 Array = NDArray[Any]

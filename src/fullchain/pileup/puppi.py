@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from fullchain.compiled import compiled
 from fullchain.pileup.association import LEADING, PILEUP, UNKNOWN
+from fullchain.pileup.classical_settings import PuppiSettings
 from fullchain.pileup.neighbours import neighbour_sums
-from fullchain.pileup.settings import PuppiSettings
 
 Array = NDArray[Any]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from fullchain.jets.arrays import sums
 from fullchain.jets.clustering import cluster
 from fullchain.jets.matching import nearest, take
+from fullchain.pileup.classical_settings import EvaluationSettings
 from fullchain.pileup.events import Events, Objects, Truth
-from fullchain.pileup.settings import EvaluationSettings
 
 Array = NDArray[Any]
 

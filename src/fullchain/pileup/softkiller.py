@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fullchain.compiled import compiled
 from fullchain.pileup.association import LEADING, UNKNOWN
-from fullchain.pileup.settings import SoftKillerSettings
+from fullchain.pileup.classical_settings import SoftKillerSettings
 
 Array = NDArray[Any]
 

@@ -12,10 +12,10 @@ from fullchain.errors import InputError
 from fullchain.jets.arrays import sums
 from fullchain.ntuples.manifests import read_part
 from fullchain.pileup.association import LEADING, PILEUP
+from fullchain.pileup.classical_settings import ClassicalSettings
 from fullchain.pileup.events import Events
 from fullchain.pileup.methods import CLASSICAL, origins_of
 from fullchain.pileup.reading import covers_whole_event, read_chunks
-from fullchain.pileup.settings import ClassicalSettings
 from fullchain.pileup.weight_file import weight_writer
 from fullchain.progress import progress
 from fullchain.step import Given, Input, Option, Output
