@@ -22,7 +22,7 @@ from fullchain.tagging import (
     bayesian,
     evaluate,
     export_friend,
-    plot,
+    history_figures,
     posterior_figures,
     predict,
     tabulate,
@@ -193,7 +193,7 @@ def test_figures_of_uncertainties(performance: Path, models: list[Path], tmp_pat
     figures = figure_set(tmp_path / "index.json", "tagging")
     posterior_figures.draw(figures, json.loads(performance.read_text()), "")
     histories = [json.loads(path.with_name("history.json").read_text()) for path in models]
-    plot._histories(figures, "pfn", histories)
+    history_figures.draw(figures, "pfn", histories)
     figures.write()
     entries = {one["name"]: one for one in json.loads((tmp_path / "index.json").read_text())}
     own = ["sigma_pfn", "sigma_arc_pfn", "calibration_posterior_pfn", "pulls_pfn"]

@@ -53,7 +53,6 @@ def trained(folder: Path, files: dict[str, Any], settings: Given) -> Path:
         tagger="pfn",
         member="fold0_seed0",
         model=path,
-        onnx=folder / "model.onnx",
         history=folder / "history.json",
         settings=settings,
     )

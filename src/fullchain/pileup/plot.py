@@ -1,6 +1,7 @@
 """Draw the figures of pile-up mitigation from the saved numbers."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,7 @@ _AXES = {
     "met": ("missing $p_T$", "resolution of a component [GeV]"),
 }
 _MARKERS = "osD^vP*X"
+_TRAINING = re.compile(r"_seed\d+$")
 
 
 def main(
@@ -77,8 +79,14 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not numbers of the stage pileup ({problem}); rerun it") from None
 
 
+def _drawn(content: dict[str, Any]) -> dict[str, Any]:
+    """Give the methods to draw: single trainings of a learned one are among the metrics only."""
+    return {name: one for name, one in content["methods"].items() if not _TRAINING.search(name)}
+
+
 def _look(method: str, place: int) -> dict[str, Any]:
-    colour = _COLOURS.get(method, COLOURS[(4 + place) % len(COLOURS)])
+    free = [colour for colour in COLOURS if colour not in _COLOURS.values()]
+    colour = _COLOURS.get(method, free[place % len(free)])
     return {"color": colour, "marker": _MARKERS[place % len(_MARKERS)]}
 
 
@@ -93,7 +101,7 @@ def _draw_against_interactions(
     text, resolution = _AXES[quantity]
     statistics = ("resolution",) if quantity == "met" else ("response", "resolution")
     fig, axes = panels(len(statistics), size=5.4)
-    methods = content["methods"]
+    methods = _drawn(content)
     for ax, statistic in zip(axes[0], statistics, strict=True):
         for place, (method, entries) in enumerate(methods.items()):
             bins = entries.get(quantity, {}).get("bins", [])
@@ -109,7 +117,9 @@ def _draw_against_interactions(
             ax.axhline(1.0, color="0.6", linewidth=0.8, zorder=0)
         ax.margins(x=0.04)
         named = f"median response of {text}" if statistic == "response" else resolution
-        finish(ax, xlabel="pile-up interactions", ylabel=named, headroom=1.5)
+        first = ax is axes[0][0]
+        headroom = 1.5 if first else 1.1
+        finish(ax, xlabel="pile-up interactions", ylabel=named, headroom=headroom, legend=first)
         if statistic == "response":
             ax.set_ylim(*_range(ax, methods, quantity))
     what = "" if quantity == "met" else "Median of the ratio to the particle-level jet, and "
@@ -141,7 +151,7 @@ def _range(ax: Any, methods: dict[str, Any], quantity: str) -> tuple[float, floa
 def _draw_kept(figures: FigureSet, sample: str, content: dict[str, Any]) -> None:
     """Draw what each method keeps of the hard collision and of pile-up, by kind of candidate."""
     fig, axes = panels(2, size=5.4)
-    methods = [method for method in content["methods"] if method not in ("none", "truth")]
+    methods = [method for method in _drawn(content) if method not in ("none", "truth")]
     for ax, origin in zip(axes[0], ("hard", "pileup"), strict=True):
         categories: list[str] = []
         for place, method in enumerate(methods):
