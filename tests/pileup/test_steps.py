@@ -13,9 +13,9 @@ from fullchain.jets.settings import JetsSettings
 from fullchain.metrics import read_metrics
 from fullchain.ntuples.manifests import PartManifest, SourceFile, write_part
 from fullchain.pileup import compare, evaluate, figures, plot, tabulate, weights
-from fullchain.pileup.classical_settings import PileupSettings
 from fullchain.pileup.methods import CLASSICAL
 from fullchain.pileup.reading import read_chunks
+from fullchain.pileup.settings import PileupSettings
 from fullchain.pileup.weight_file import weight_writer
 from fullchain.step import Given
 

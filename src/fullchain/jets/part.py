@@ -91,8 +91,9 @@ def _check_weights(weights: Path | None, method: str, sample: str) -> None:
     """Raise InputError unless the weights are there, if needed, and of this method and sample."""
     if method not in OF_THE_FILE and weights is None:
         raise InputError(
-            f"jets.clustering.mitigation is {method}: give the weights that the stage pileup made "
-            f"of this part (--method {method}), or take stored for those of the file"
+            f"jets.clustering.mitigation is {method}: give the weights that 'pileup weights "
+            f"--method {method}' (of a learned method, 'pileup apply') made of this part, or take "
+            "stored for those of the file"
         )
     if weights is None:
         return
