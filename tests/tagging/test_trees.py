@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from fullchain.errors import InputError
 from fullchain.learning.training import History
+from fullchain.tagging.settings import TaggerSettings
 from fullchain.tagging.trees import TreeEnsemble, ensemble, fit
 from fullchain.tagging.trees_settings import TreesSettings
 
@@ -209,3 +210,9 @@ def test_bad_input_is_named(break_it, message: str) -> None:
 def test_a_class_for_validation_alone_is_refused() -> None:
     with pytest.raises(InputError, match="class 2 has jets for validation and none for training"):
         fit(*sample(3, 300, 2), *sample(4, 50, 3), settings(), seed=1)
+
+
+def test_seeds_that_change_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="feature_fraction"):
+        TaggerSettings(architecture=TreesSettings(), seeds=2)
+    TaggerSettings(architecture=TreesSettings(feature_fraction=0.7), seeds=2)

@@ -15,6 +15,7 @@ from fullchain.tagging.cost_settings import CostSettings
 from fullchain.tagging.evaluation_settings import EvaluationSettings
 from fullchain.tagging.explanation_settings import ExplanationSettings
 from fullchain.tagging.pfn_settings import PfnSettings
+from fullchain.tagging.reweighting_settings import ReweightingSettings
 from fullchain.tagging.robustness_settings import RobustnessSettings
 from fullchain.tagging.selection_settings import SelectionSettings
 from fullchain.tagging.trees_settings import TreesSettings
@@ -77,23 +78,6 @@ class ClassSettings(SettingsModel):
     def label_numbers(self) -> tuple[int, ...]:
         """Numbers of the labels in the column `label`."""
         return tuple(LABELS[name] for name in self.labels)
-
-
-class ReweightingSettings(SettingsModel):
-    """Weights of training jets, so that the classes differ in substructure and not in spectrum."""
-
-    reference: str = Field(
-        "signal",
-        description="spectrum that all classes are brought to: flat, that of the signal, that of "
-        "the class of this name, or none (the classes are balanced in any case)",
-    )
-    variables: tuple[Literal["pt", "eta", "mass", "msoftdrop"], ...] = Field(
-        ("pt",), min_length=1, max_length=2, description="columns whose spectrum is brought there"
-    )
-    bins: int = Field(20, ge=1, description="bins in each variable, over the range of the jets")
-    largest: float = Field(
-        20.0, gt=1, description="largest factor on a jet, relative to the median of its class"
-    )
 
 
 class TaggerSettings(SettingsModel):
@@ -212,6 +196,16 @@ class TaggerSettings(SettingsModel):
             raise ValueError(
                 f"reweighting.reference: no class is called {self.reweighting.reference!r}; known "
                 f"are {', '.join(known)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> "TaggerSettings":
+        sizes = self.architecture
+        if isinstance(sizes, TreesSettings) and self.seeds > 1 and sizes.feature_fraction == 1:
+            raise ValueError(
+                "seeds: with feature_fraction 1 nothing in trees is random, and all trainings "
+                "would be one and the same; lower architecture.feature_fraction, or take seeds: 1"
             )
         return self
 
