@@ -130,6 +130,8 @@ def test_the_picture_of_the_dag_has_every_step():
         ("ntuples", "convert"),
         ("tagging", "export_friend"),
         ("pileup", "weights"),
+        ("pileup", "train"),
+        ("pileup", "apply"),
         ("pileup", "compare"),
     }
     assert drawn == expected - others

@@ -228,7 +228,6 @@ def test_wrong_settings_are_refused():
         {"shifts": {"nominal": {"kind": "jes", "shift": 0.1}}},
         {"selection": {"pt_min": 700, "pt_max": 500}},
         {"shifts": {"x": {"kind": "jes", "shfit": 0.1}}},
-        {"clustering": {"mitigation": "sofkiller"}},
     ):
         with pytest.raises(ValidationError):
             JetsSettings.model_validate(wrong)

@@ -59,7 +59,10 @@ def test_paths_are_quoted(project: Path) -> None:
         ({"pileup": {"evaluation": {"samples": ["tt_pu5"]}}}, "tt_pu50"),
         ({"pileup": {"comparison": {"samples": ["cms"]}}}, "pileup.comparison.samples"),
         ({"pileup": {"classical": {"puppi": {"con": 0.3}}}}, "'cone'"),
-        ({"jets": {"clustering": {"mitigation": "pupi"}}}, "no method is called 'pupi'.*puppi"),
+        (
+            {"jets": {"clustering": {"mitigation": "pupi"}}},
+            r"jets.clustering.mitigation: no method is called 'pupi'.*puppi",
+        ),
         ({"pileup": {"learned": {"puppi": GRAPH}}}, "'puppi' cannot name a method"),
         ({"pileup": {"learned": {"graph_seed1": GRAPH}}}, "for one training of a method"),
         ({"pileup": {"learned": {"graph": {**GRAPH, "samples": ["tt_pu5"]}}}}, "tt_pu50"),
