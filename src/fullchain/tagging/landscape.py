@@ -57,6 +57,9 @@ OTHERS: dict[str, dict[str, Published]] = {
 }
 """Published taggers that are not among our architectures, or not as they were trained."""
 
+PRETRAINED = ("L-GATr-slim, fine-tuned", "OmniLearned-L")
+"""Those that saw other jets before those of the reference data set."""
+
 QUANTITIES = ("accuracy", "auc", "rejection_50", "rejection_30")
 COLUMNS = (
     "Tagger",
@@ -193,7 +196,8 @@ def _published_row(title: str, values: Mapping[str, Published]) -> list[Cell]:
         for name, one in values.items()
     }
     source = next(iter(values.values())).source
-    return [title, Number(float(TRAINING_JETS), 0.0), *_cells(cells), source]
+    jets = "more, pre-trained" if title in PRETRAINED else Number(float(TRAINING_JETS), 0.0)
+    return [title, jets, *_cells(cells), source]
 
 
 def _decimals(quantity: str, one: Published) -> int:

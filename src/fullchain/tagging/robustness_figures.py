@@ -43,7 +43,7 @@ def _figure(
             strengths,
             [case["difference"]["auc"] for case in cases],
             0.0,
-            label=f"{one['tagger']}, AUC {one['nominal']['auc']['value']:.4f}",
+            label=_label(one),
             color=colour,
         )
         for side, style in (("background", "-"), ("signal", "--")):
@@ -70,8 +70,21 @@ def _figure(
         f"against the strength of the change; below, efficiency of {point} over that before, for "
         "background (lines) and signal (dashed). Observables and momenta are computed anew from "
         "the changed constituents. Bands are one standard deviation of a bootstrap over events "
-        "that is the same before and after; in the legend, the area before.",
+        f"that is the same before and after; in the legend, the area before.{_jets(drawn)}",
     )
+
+
+def _label(one: Numbers) -> str:
+    area = one["nominal"]["auc"]
+    return f"{one['tagger']}, AUC {area['value']:.3f} ± {area['deviation']:.3f}"
+
+
+def _jets(drawn: Sequence[Numbers]) -> str:
+    """Say that the jets are some of the test part: areas differ from those of all by chance."""
+    if not drawn:
+        return ""
+    numbers = " and ".join(f"{number} {name}" for name, number in drawn[0]["jets"].items())
+    return f" The jets are {numbers}, which need not be all of the test part."
 
 
 def _band(
