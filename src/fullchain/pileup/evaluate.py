@@ -32,13 +32,14 @@ EVENTS_PER_CHUNK = 200
 _STATISTICS = {
     "jet_pt": response,
     "jet_mass": response,
+    "dijet_mass": response,
     "central_jet_pt": response,
     "forward_jet_pt": response,
     "met_along": response,
     "met": difference,
 }
 _AGAINST_INTERACTIONS = ("jet_pt", "jet_mass", "met")
-_AGAINST_TRUTH = ("jet_pt", "jet_mass")
+_AGAINST_TRUTH = ("jet_pt", "jet_mass", "dijet_mass")
 
 
 @dataclass

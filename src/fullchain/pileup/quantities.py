@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fullchain.jets.arrays import sums
+from fullchain.jets import arrays
+from fullchain.jets.arrays import Kinematics, sums
 from fullchain.jets.clustering import cluster
 from fullchain.jets.matching import nearest, take
 from fullchain.pileup.classical_settings import EvaluationSettings
@@ -58,7 +59,8 @@ def measure(events: Events, weights: Array, settings: EvaluationSettings) -> Qua
     Returns
     -------
     ``jet_pt``, ``jet_mass``: the two leading particle-level AK8 jets and the nearest jet within
-    0.4. ``central_jet_pt``, ``forward_jet_pt``: particle-level AK4 jets and the nearest within 0.2.
+    0.4; ``dijet_mass``: of both together, where both are there. ``central_jet_pt``,
+    ``forward_jet_pt``: particle-level AK4 jets and the nearest within 0.2.
     ``met``: both components of the missing transverse momentum and those of the neutrinos.
     ``met_along``: its component along theirs, and their pT. GeV; NaN where there is no jet.
     """
@@ -72,15 +74,15 @@ def measure(events: Events, weights: Array, settings: EvaluationSettings) -> Qua
 
 
 def _match(momenta: Array, offsets: Array, radius: float, floor: float, to: Objects, mask: Array,
-           distance: float) -> tuple[Array, Array]:  # fmt: skip
-    """Give pT and mass of the jet that is nearest to each particle-level jet of the mask."""
+           distance: float) -> Kinematics:  # fmt: skip
+    """Give the jet that is nearest to each particle-level jet of the mask; NaN where none is."""
     jets = cluster(momenta, offsets, radius, floor)
     found = jets.kinematics
     index = nearest(
         to.eta[mask], to.phi[mask], to.events[mask], found.eta, found.phi, jets.event_offsets,
         distance,
     )  # fmt: skip
-    return take(found.pt, index), take(found.mass, index)
+    return Kinematics(*(take(x, index) for x in (found.pt, found.eta, found.phi, found.mass)))
 
 
 def _fat_jets(
@@ -89,13 +91,23 @@ def _fat_jets(
     to = truth.fat_jets
     mask = (to.ranks < 2) & (to.pt > settings.jet_pt_min)
     mask &= np.abs(to.eta) < settings.jet_abs_eta_max
-    pt, mass = _match(momenta, offsets, FAT_RADIUS, _FAT_PT, to, mask, 0.5 * FAT_RADIUS)
+    found = _match(momenta, offsets, FAT_RADIUS, _FAT_PT, to, mask, 0.5 * FAT_RADIUS)
+    wanted = Kinematics(to.pt[mask], to.eta[mask], to.phi[mask], to.mass[mask])
     event = to.events[mask]
+    # Both leading jets of an event stand one after the other.
+    first = np.flatnonzero(np.diff(event) == 0)
     return {
-        "jet_pt": Pairs(pt, to.pt[mask], event),
+        "jet_pt": Pairs(found.pt, wanted.pt, event),
         # the mass of a jet of one particle is no reference for a ratio
-        "jet_mass": Pairs(mass, np.where(to.mass[mask] > 1.0, to.mass[mask], np.nan), event),
+        "jet_mass": Pairs(found.mass, np.where(wanted.mass > 1.0, wanted.mass, np.nan), event),
+        "dijet_mass": Pairs(_dijet_mass(found, first), _dijet_mass(wanted, first), event[first]),
     }
+
+
+def _dijet_mass(jets: Kinematics, first: Array) -> Array:
+    """Give the mass of jets `first` and those after them [GeV]; NaN where one is not there."""
+    momenta = arrays.momenta(jets.pt, jets.eta, jets.phi, jets.mass)
+    return Kinematics.of(momenta[first] + momenta[first + 1]).mass
 
 
 def _small_jets(
@@ -103,7 +115,7 @@ def _small_jets(
 ) -> dict[str, Pairs]:
     to = truth.jets
     mask = (to.pt > settings.small_jet_pt_min) & (np.abs(to.eta) < settings.forward_abs_eta)
-    pt, _ = _match(momenta, offsets, RADIUS, _PT, to, mask, 0.5 * RADIUS)
+    pt = _match(momenta, offsets, RADIUS, _PT, to, mask, 0.5 * RADIUS).pt
     central = np.abs(to.eta[mask]) < settings.central_abs_eta
     every = Pairs(pt, to.pt[mask], to.events[mask])
     return {

@@ -13,6 +13,7 @@ from fullchain.step import Given, Input, Output
 _QUANTITIES = {
     "jet_pt": "pT of AK8 jets",
     "jet_mass": "mass of AK8 jets",
+    "dijet_mass": "mass of two AK8 jets",
     "central_jet_pt": "pT of central AK4 jets",
     "forward_jet_pt": "pT of forward AK4 jets",
     "met": "missing pT",
