@@ -305,6 +305,35 @@ def test_scores_of_one_generator_are_refused(results: Path, tmp_path: Path) -> N
         score_files.working_point(tmp_path / "plain.parquet")
 
 
+def test_a_bayesian_network_may_be_between_generators(
+    files: dict[str, list[Path]], between_values: Values, tmp_path: Path
+) -> None:
+    both = copy.deepcopy(between_values)
+    both["tagging"]["taggers"]["pfn"]["bayesian"] = {"layers": "last", "samples": 10}
+    both["tagging"]["training"]["epochs"] = 2
+    run([name for name in files if name != "qcd_other"], files, both, tmp_path)
+    predict.main(
+        jets=files["tt"],
+        sample="tt",
+        models=[tmp_path / "model.pt"],
+        scores=tmp_path / "tt.parquet",
+        settings=Given(both),
+    )
+    columns = pyarrow.parquet.read_table(tmp_path / "tt.parquet").to_pydict()
+    assert np.min(columns["score_std"]) > 0
+    assert np.ptp([columns[name] for name in ("score_r0", "score_r1")], axis=0).max() > 0
+    (model,) = read_models([tmp_path / "model.pt"])
+    view = view_of(model.settings)
+    arrays = view.arrays(read(files["tt"], [], view.n_constituents, _all))
+    point = float(model.tagger.working_point)
+    there = probabilities(model.tagger, at_parameter(arrays, point), torch.device("cpu"))
+    np.testing.assert_allclose(columns["score"], there[:, 0], atol=1e-6)
+
+
+def _all(columns: dict[str, Any]) -> Any:
+    return np.ones(len(columns["pt"]), bool)
+
+
 def run(used: list[str], files: dict[str, list[Path]], values: Values, folder: Path) -> None:
     train.main(
         jets=[path for name in used for path in files[name]],
