@@ -35,7 +35,8 @@ def test_every_step_left_its_provenance(finished) -> None:
         for path in finished.folder.glob("results/test/**/*.provenance.json")
     }
     in_use = {f"{stage}.{step}" for stage, modules in steps().items() for step in modules}
-    on_request = {"tagging.export_friend"}
+    weights = {f"pileup.{step}" for step in ("weights", "train", "apply", "compare")}
+    on_request = {"tagging.export_friend", *weights}
     assert recorded >= in_use - on_request - {"ntuples.ingest", "ntuples.convert"}
 
 
