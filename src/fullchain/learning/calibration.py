@@ -13,6 +13,7 @@ from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
 
 from fullchain.errors import InputError
+from fullchain.learning.bootstrap import event_factors
 from fullchain.learning.roc import Array, Interval
 from fullchain.seeds import stream
 
@@ -226,10 +227,7 @@ def calibration_error(
 
 
 def _draws(rows: int, event: npt.ArrayLike | None, replicas: int, seed: int) -> Iterator[Array]:
-    numbers = np.arange(rows) if event is None else np.asarray(event)
-    events = int(numbers.max()) + 1
-    for replica in range(replicas):
-        yield stream(seed, "bootstrap", replica).poisson(1.0, events)[numbers].astype(float)
+    return event_factors(np.arange(rows) if event is None else event, replicas, seed)
 
 
 def _bin(chance: Array, bins: int) -> npt.NDArray[np.intp]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fullchain.errors import InputError
-from fullchain.seeds import stream
+from fullchain.learning.bootstrap import event_factors
 
 Array = npt.NDArray[np.float64]
 
@@ -169,10 +169,9 @@ def bootstrap(
     events = int(event.max()) + 1
     areas, accuracies = [], []
     at_grid, at_points = [], []
-    for replica in range(replicas):
-        draws = stream(seed, "bootstrap", replica).poisson(1.0, events)
+    for factor in event_factors(event, replicas, seed):
         try:
-            curve = rows.curve(draws[event])
+            curve = rows.curve(factor)
         except ValueError:
             # With a handful of events a replica may hold none of one class: it says nothing.
             continue

@@ -1,6 +1,5 @@
 """How columns of jets depend on each other and on the class, with bootstrap errors over events."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,18 +7,12 @@ import numpy.typing as npt
 import torch
 
 from fullchain.learning import roc
+from fullchain.learning.bootstrap import event_factors
 from fullchain.learning.distance_correlation import distance_correlations
 from fullchain.seeds import stream
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.intp]
-
-
-def draws(event: Integers, replicas: int, seed: int) -> Iterator[Array]:
-    """Give Poisson factors of the jets, one array (jets,) a replica, the same within an event."""
-    events = int(event.max()) + 1 if len(event) else 0
-    for replica in range(replicas):
-        yield stream(seed, "bootstrap", replica).poisson(1.0, events)[event].astype(float)
 
 
 def deviation(replicas: list[Any]) -> Array:
@@ -54,7 +47,7 @@ def correlations(
     both = np.concatenate([left, right], axis=1)
     ranks = [_Ranks(column) for column in both.T]
     linear, rank = [], []
-    for factor in [np.ones(len(both)), *draws(event, replicas, seed)]:
+    for factor in [np.ones(len(both)), *event_factors(event, replicas, seed)]:
         drawn = weight * factor
         linear.append(_pearson(both, drawn, left.shape[1]))
         places = np.stack([one.of(drawn) for one in ranks], axis=1)
@@ -80,7 +73,9 @@ def distance_correlation_table(
         found = distance_correlations(values, weight)[:number, number:]
         return found.clamp(min=0.0).sqrt().numpy()
 
-    found = [table(both, torch.from_numpy(factor)) for factor in draws(event, replicas, seed)]
+    found = [
+        table(both, torch.from_numpy(factor)) for factor in event_factors(event, replicas, seed)
+    ]
     order = torch.from_numpy(stream(seed, "permuted").permutation(len(both)))
     permuted = torch.cat([both[order, :number], both[:, number:]], dim=1)
     return {
@@ -106,7 +101,7 @@ def separation(
     rows = roc.Sorted(values, is_signal, weight)
     area = roc.area(rows.curve())
     found = []
-    for factor in draws(event, replicas, seed):
+    for factor in event_factors(event, replicas, seed):
         try:
             found.append(roc.area(rows.curve(factor[rows.order])))
         except ValueError:

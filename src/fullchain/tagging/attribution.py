@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fullchain.learning import roc
+from fullchain.learning.bootstrap import event_factors
 from fullchain.seeds import derive, stream
-from fullchain.tagging.association import Array, Integers, deviation, draws, plain
+from fullchain.tagging.association import Array, Integers, deviation, plain
 
 Function = Callable[[Array], Array]
 """From observables (jets, observables) to log-odds of the signal (jets,)."""
@@ -122,7 +123,7 @@ def mean_size(values: Array, event: Integers, *, replicas: int, seed: int) -> di
     size = np.abs(values)
     found = [
         (factor @ size) / factor.sum()
-        for factor in draws(event, replicas, seed)
+        for factor in event_factors(event, replicas, seed)
         if factor.sum() > 0
     ]
     return {"value": plain(size.mean(axis=0)), "deviation": plain(deviation(found))}
@@ -153,7 +154,7 @@ def permutation_losses(
         return np.asarray(areas[0] - areas[1:])
 
     found = []
-    for factor in draws(jets["event"], replicas, seed):
+    for factor in event_factors(jets["event"], replicas, seed):
         try:
             found.append(losses(factor))
         except ValueError:

@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from fullchain.errors import InputError
 from fullchain.learning import roc, split
+from fullchain.learning.bootstrap import event_factors
 from fullchain.learning.calibration import calibration_error
-from fullchain.seeds import derive, stream
+from fullchain.seeds import derive
 from fullchain.tagging import between_scores, comparisons, score_files
 from fullchain.tagging.evaluation_settings import EvaluationSettings
 from fullchain.tagging.performance import Sample, effective_number, rejection
@@ -160,8 +161,7 @@ class _Simulation:
         """Factors on the weight of each jet in those replicas that hold both classes."""
         sample, found = self.sample, []
         events = int(sample.event.max()) + 1
-        for replica in range(self.how.replicas):
-            factor = stream(self.seed, "bootstrap", replica).poisson(1.0, events)[sample.event]
+        for factor in event_factors(sample.event, self.how.replicas, self.seed):
             weight = sample.weight * factor
             if weight[sample.is_signal].sum() > 0 and weight[~sample.is_signal].sum() > 0:
                 found.append(factor)
@@ -322,11 +322,7 @@ def _rule(
             ]
         )
         weight = as_trained(jets)
-        events = int(jets.event.max()) + 1
-        factors = [
-            stream(derive(seed, name), "rule", k).poisson(1.0, events)[jets.event]
-            for k in range(how.replicas)
-        ]
+        factors = event_factors(jets.event, how.replicas, derive(seed, name), "rule")
         nominal.append(np.average(losses, axis=1, weights=weight))
         draws.append([_mean(losses, weight * factor) for factor in factors])
     chosen = [

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from fullchain.errors import InputError
 from fullchain.learning import roc
-from fullchain.seeds import stream
+from fullchain.learning.bootstrap import event_factors
 from fullchain.tagging.evaluation_settings import EvaluationSettings
 from fullchain.tagging.performance import Sample, receiver
 from fullchain.tagging.scored_jets import ScoredJets
@@ -170,10 +170,9 @@ def class_accuracy(
         sums = content.sum(axis=1, keepdims=True)
         return np.divide(content, sums, out=np.full_like(content, np.nan), where=sums > 0)
 
-    events = int(jets.event.max()) + 1
     draws = [
-        np.diag(matrix(stream(seed, "classes", k).poisson(1.0, events)[jets.event])).mean()
-        for k in range(replicas)
+        np.diag(matrix(factor)).mean()
+        for factor in event_factors(jets.event, replicas, seed, "classes")
     ]
     nominal = matrix(1.0)
     return {
@@ -191,7 +190,6 @@ def fixed_cut(
     """Area, and efficiencies of a cut that is given, with their bootstrap deviations."""
     rows = roc.Sorted(jets.score, jets.is_signal, jets.weight)
     passing = jets.score >= threshold
-    events = int(jets.event.max()) + 1
 
     def efficiencies(factor: npt.NDArray[Any] | float) -> list[float]:
         weight = jets.weight * factor
@@ -201,8 +199,7 @@ def fixed_cut(
         ]
 
     draws = []
-    for replica in range(replicas):
-        factor = stream(seed, "bootstrap", replica).poisson(1.0, events)[jets.event]
+    for factor in event_factors(jets.event, replicas, seed):
         try:
             area = roc.area(rows.curve(factor[rows.order]))
         except ValueError:

@@ -7,11 +7,12 @@ import numpy as np
 
 from fullchain.errors import InputError
 from fullchain.learning import roc, split
+from fullchain.learning.bootstrap import event_factors
 from fullchain.learning.calibration import fit_temperature
 from fullchain.learning.standardise import measure
 from fullchain.seeds import derive
 from fullchain.tagging import symbolic_regression
-from fullchain.tagging.association import Array, draws
+from fullchain.tagging.association import Array
 from fullchain.tagging.explained import Explained, limited
 from fullchain.tagging.explanation_settings import ExplanationSettings, FormulaSettings
 from fullchain.tagging.formula import Formula
@@ -137,7 +138,7 @@ def _difference(
     """Area of `values` less that of `reference`, on the same replicas."""
     one, other = (roc.Sorted(score, jets.is_signal, jets.weight) for score in (values, reference))
     found = []
-    for factor in draws(jets.jets.event, how.replicas, seed):
+    for factor in event_factors(jets.jets.event, how.replicas, seed):
         try:
             areas = [roc.area(rows.curve(factor[rows.order])) for rows in (one, other)]
         except ValueError:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fullchain.learning.bootstrap import event_factors
 from fullchain.tagging.association import (
     Array,
     Integers,
     deviation,
-    draws,
     plain,
     weighted_covariance,
 )
@@ -71,7 +71,7 @@ def variance_shares(
     Each replica has axes of its own, in order of its own variances.
     """
     found = []
-    for factor in [np.ones(len(latent)), *draws(event, replicas, seed)]:
+    for factor in [np.ones(len(latent)), *event_factors(event, replicas, seed)]:
         drawn = weight * factor
         if drawn.sum() > 0:
             _, covariance = weighted_covariance(latent, drawn)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fullchain.learning import roc
-from fullchain.seeds import stream
+from fullchain.learning.bootstrap import event_factors
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -132,11 +132,8 @@ def calibration(jets: Sample, bins: int, replicas: int, seed: int) -> dict[str, 
         return predicted, observed, float(np.abs(scores - signal).sum() / total.sum())
 
     predicted, observed, error = measure(1.0)
-    events = int(jets.event.max()) + 1
-    draws = [
-        measure(stream(seed, "calibration", replica).poisson(1.0, events)[jets.event])
-        for replica in range(replicas)
-    ]
+    factors = event_factors(jets.event, replicas, seed, "calibration")
+    draws = [measure(factor) for factor in factors]
     low, high = wilson(observed, _effective_events(weight, index, jets.event, bins))
     return {
         "edges": np.linspace(0.0, 1.0, bins + 1).tolist(),

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fullchain.learning.bootstrap import event_factors
 from fullchain.learning.calibration import calibration_error
-from fullchain.seeds import stream
 from fullchain.tagging import comparisons, posterior_columns, pulls
 from fullchain.tagging.evaluation_settings import EvaluationSettings
 from fullchain.tagging.performance import Sample, calibration, score_histogram
@@ -64,11 +64,8 @@ class _Bootstrap:
     """Values of a function of weights, with their standard deviations over replicas of events."""
 
     def __init__(self, event: npt.NDArray[np.intp], replicas: int, seed: int) -> None:
-        events = int(event.max()) + 1
-        self.factors = [
-            stream(seed, "sigma", replica).poisson(1.0, events)[event].astype(np.uint8)
-            for replica in range(replicas)
-        ]
+        found = event_factors(event, replicas, seed, "sigma")
+        self.factors = [factor.astype(np.uint8) for factor in found]
 
     def __call__(
         self, function: Callable[[Array], npt.ArrayLike], weight: Array

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fullchain.seeds import stream
+from fullchain.learning.bootstrap import event_factors
 
 Array = npt.NDArray[np.float64]
 
@@ -93,9 +93,7 @@ def summary(
         return np.stack([_moments(one[on], weights[on]) for one, on in pairs])
 
     nominal = moments(weight)
-    events = int(event.max()) + 1
-    generators = (stream(seed, "pulls", replica) for replica in range(replicas))
-    factors = (generator.poisson(1.0, events)[event] for generator in generators)
+    factors = event_factors(event, replicas, seed, "pulls")
     draws = np.array([_together(moments(weight * factor)) for factor in factors])
     found: dict[str, Any] = {
         "trainings": len(values),

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fullchain.errors import InputError
 from fullchain.learning import roc
-from fullchain.seeds import stream
+from fullchain.learning.bootstrap import event_factors
 
 Array = npt.NDArray[np.float64]
 Case = tuple[str, float]
@@ -71,8 +71,7 @@ def compare(
     after = {case: _Measured(jets, score, cuts) for case, score in jets.changed.items()}
     events = int(jets.event.max()) + 1
     rows: list[Array] = []
-    for replica in range(replicas):
-        factor = stream(seed, "bootstrap", replica).poisson(1.0, events)[jets.event]
+    for factor in event_factors(jets.event, replicas, seed):
         try:
             rows.append(np.stack([one.values(factor) for one in (before, *after.values())]))
         except ValueError:
