@@ -22,14 +22,13 @@ from fullchain.progress import progress
 from fullchain.step import Given, Input, Option, Output
 from fullchain.tagging import between_scores, members
 from fullchain.tagging.conditioned import at_parameter
+from fullchain.tagging.ensemble import seed_probabilities
 from fullchain.tagging.jets_reading import IDENTITY, Jets, count, stream
-from fullchain.tagging.members import Member
 from fullchain.tagging.model_file import Trained, read_models
 from fullchain.tagging.posterior import seed_posteriors
 from fullchain.tagging.posterior_columns import extra_columns, posterior_columns
 from fullchain.tagging.score_files import SCORE, ScoreWriter, named_columns, score_columns
 from fullchain.tagging.settings import SplitSettings
-from fullchain.tagging.tagger import probabilities
 from fullchain.tagging.views import Arrays, view_of
 
 
@@ -99,34 +98,6 @@ def _scores(
         return posterior_columns(found, chosen.class_names)
     single = seed_probabilities(trained, arrays, folds, place)
     return named_columns(single, chosen.class_names)
-
-
-def seed_probabilities(
-    trained: list[Trained],
-    arrays: Arrays,
-    folds: npt.NDArray[np.intp] | None,
-    place: torch.device,
-) -> npt.NDArray[np.float32]:
-    """Probabilities of all seeds, shape (seeds, jets, classes).
-
-    `folds` (jets,) numbers the fold of each event: its jets then get the score of the training
-    without that fold. None for the mean over the folds.
-    """
-    by_member: dict[Member, Trained] = {one.member: one for one in trained}
-    number = 1 + max(member.fold for member in by_member)
-    found = []
-    for seed in range(1 + max(member.seed for member in by_member)):
-        here = [by_member[Member(fold, seed)].tagger for fold in range(number)]
-        if folds is None or number == 1:
-            found.append(np.mean([probabilities(one, arrays, place) for one in here], axis=0))
-            continue
-        rows = np.empty((len(folds), here[0].classes), dtype=np.float32)
-        for fold, tagger in enumerate(here):
-            mine = folds == fold
-            chosen = {name: values[mine] for name, values in arrays.items()}
-            rows[mine] = probabilities(tagger, chosen, place)
-        found.append(rows)
-    return np.stack(found).astype(np.float32)
 
 
 def _hashes(jets: Jets, seed: int) -> npt.NDArray[np.float64]:
