@@ -23,7 +23,7 @@ TITLES = {
 
 _UNCHECKED = "value not checked there"
 _PELICAN = f"PELICAN of 2307.16506; {_UNCHECKED}"
-_LORENTZNET = "LorentzNet, 2201.08187"
+_LORENTZNET = f"LorentzNet of 2201.08187; {_UNCHECKED}"
 _SLIM = f"L-GATr-slim of 2512.17011; {_UNCHECKED}"
 _OMNILEARNED = f"OmniLearned of 2510.24066; {_UNCHECKED}"
 
