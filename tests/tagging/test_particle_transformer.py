@@ -171,7 +171,9 @@ def test_no_score_depends_on_padding_or_order(
     with torch.no_grad():
         expected = trained(jets)
         assert (trained(transformed(other, order)) - expected).abs().max() < 1e-5
-        assert (trained(transformed(jets, torch.arange(5))) - expected).abs().max() > 1e-4
+        # Without particles that are real, another score; by chance no jet may have any to lose.
+        if jets.mask[:, 5:].any():
+            assert (trained(transformed(jets, torch.arange(5))) - expected).abs().max() > 1e-4
 
 
 def test_statistics_of_batch_norms_do_not_see_padding() -> None:
