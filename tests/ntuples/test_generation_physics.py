@@ -168,3 +168,31 @@ def test_substructure_tells_top_from_qcd(jets: dict[str, Jets]) -> None:
     area = np.mean((top[:, None] > qcd[None, :]) + 0.5 * (top[:, None] == qcd[None, :]))
     # 0.954 in 800 events of each; 0.956 with the simpler detector.
     assert area == pytest.approx(0.955, abs=0.02)
+
+
+def test_the_scalar_decays_to_light_quarks_alike() -> None:
+    beams, objects = BeamSettings(), ObjectSettings()
+    sample = GeneratedSample(process="scalar", events=1000, scalar_mass=500.0)
+    simulation = Simulation(
+        pythia_events.open_pythia(processes.sample_lines(sample, beams)),
+        "scalar",
+        sample,
+        20261,
+        beams=beams,
+        detector=DetectorSettings(),
+        objects=objects,
+    )
+    block = collections(simulation.simulate(0), objects)
+    particles = block["GenPart"].values
+    counts = block["GenPart"].counts
+    begin = np.repeat(np.cumsum(counts) - counts, counts)
+    mother = particles["genPartIdxMother"]
+    scalar = particles["pdgId"] == 25
+    product = (mother >= 0) & scalar[np.maximum(begin + mother, 0)] & ~scalar
+    species, found = np.unique(np.abs(particles["pdgId"][product]), return_counts=True)
+    assert found.sum() == 200
+    assert species.tolist() == [1, 2, 3]
+    # A third of 100 events each, within three standard deviations.
+    assert np.all(np.abs(found / 2 - 100 / 3) < 3 * np.sqrt(100 * 2 / 9))
+    last = scalar & (particles["statusFlags"] >> IS_LAST_COPY & 1 == 1)
+    assert np.median(particles["mass"][last]) == pytest.approx(500.0, abs=2.0)

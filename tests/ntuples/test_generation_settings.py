@@ -23,6 +23,7 @@ QCD = {"process": "qcd", "events": 1000, "pthat_min": 525.0, "pthat_max": 675.0}
         ({"pthat_min": None}, "diverges"),
         ({"process": "minbias"}, "remove them"),
         ({"process": "zprime"}, "remove them"),
+        ({"process": "scalar"}, "remove them"),
         ({"shower": "vincia", "shower_weights": True}, "simple shower only"),
         ({"shower": "vincia", "tune": "a14"}, "tune a14"),
         (

@@ -10,7 +10,7 @@ from fullchain.model import SettingsModel
 # sequence of these blocks, and so the number of jobs cannot change an event.
 BLOCK = 100
 
-Process = Literal["qcd", "tt", "wjet", "zjet", "zmumu", "zprime", "minbias"]
+Process = Literal["qcd", "tt", "wjet", "zjet", "zmumu", "zprime", "scalar", "minbias"]
 Tune = Literal["monash", "a14", "cp5"]
 Shower = Literal["simple", "vincia"]
 
@@ -22,7 +22,7 @@ class GeneratedSample(SettingsModel):
     process: Process = Field(
         description="hard process: qcd; tt (both W to quarks); wjet (W to quarks, + jet); zjet "
         "(Z to quarks, + jet); zmumu (Z to muons, + jet); zprime (heavy Z' to tt, W to quarks); "
-        "minbias (inelastic)"
+        "scalar (made by gluons, decays to light quarks); minbias (inelastic)"
     )
     events: int = Field(ge=BLOCK, description=f"number of events; a multiple of {BLOCK}")
     events_per_job: int = Field(
@@ -43,6 +43,8 @@ class GeneratedSample(SettingsModel):
     )
     zprime_mass: float = Field(1300.0, gt=0, description="mass of the Z' [GeV]; zprime only")
     zprime_width: float = Field(13.0, gt=0, description="width of the Z' [GeV]; zprime only")
+    scalar_mass: float = Field(500.0, gt=0, description="mass of the scalar [GeV]; scalar only")
+    scalar_width: float = Field(5.0, gt=0, description="width of the scalar [GeV]; scalar only")
     pileup: float = Field(0.0, ge=0, description="mean number of pile-up interactions per event")
     pileup_profile: dict[int, float] = Field(
         default={},

@@ -35,6 +35,16 @@ HARD_PROCESS = {
         "32:onIfAny = 6",
         *HADRONIC_W,
     ),
+    # The Higgs boson of the standard model with another mass, made by gluons. Its own decays are
+    # off; those to light quarks, to each as often, are added by hand (mode 101: ratios as they are
+    # given, not as the couplings have them).
+    "scalar": (
+        "HiggsSM:gg2H = on",
+        "25:onMode = off",
+        "25:addChannel = 1 0.3333 101 1 -1",
+        "25:addChannel = 1 0.3333 101 2 -2",
+        "25:addChannel = 1 0.3334 101 3 -3",
+    ),
     "minbias": ("SoftQCD:inelastic = on",),
 }
 
@@ -127,6 +137,12 @@ def sample_lines(sample: GeneratedSample, beams: BeamSettings) -> list[str]:
             f"32:m0 = {sample.zprime_mass!r}",
             "32:doForceWidth = on",
             f"32:mWidth = {sample.zprime_width!r}",
+        ]
+    if sample.process == "scalar":
+        lines += [
+            f"25:m0 = {sample.scalar_mass!r}",
+            "25:doForceWidth = on",
+            f"25:mWidth = {sample.scalar_width!r}",
         ]
     if sample.shower == "vincia":
         lines.append("PartonShowers:model = 2")

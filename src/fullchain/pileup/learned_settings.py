@@ -1,27 +1,11 @@
 """What all learned pile-up weights have in common: samples, parts of the events, training."""
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from fullchain.learning.parts_settings import PartsSettings
 from fullchain.learning.settings import TrainingSettings
 from fullchain.model import SettingsModel
 from fullchain.pileup.association_settings import AssociationSettings
-
-
-class PartsSettings(SettingsModel):
-    """Parts of the events, divided by a hash of their identity; the rest trains."""
-
-    validation: float = Field(
-        0.15, gt=0, lt=1, description="part of the events that decides when training stops"
-    )
-    test: float = Field(
-        0.35, gt=0, lt=1, description="part of the events that performance is measured on"
-    )
-
-    @model_validator(mode="after")
-    def _something_left(self) -> "PartsSettings":
-        if self.validation + self.test >= 1:
-            raise ValueError("validation and test leave no events to train on")
-        return self
 
 
 class SeedingSettings(SettingsModel):

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from fullchain.learning.parts_settings import PartsSettings
 from fullchain.learning.settings import TrainingSettings
 from fullchain.model import SettingsModel
 from fullchain.tagging.architectures import Architecture
@@ -42,7 +43,7 @@ RESERVED = ("flat", "none", "others")
 Part = Literal["train", "validation", "test"]
 
 
-class SplitSettings(SettingsModel):
+class SplitSettings(PartsSettings):
     """Parts of the events, divided by a hash of their identity; the rest trains."""
 
     samples: dict[str, Part] = Field(
@@ -50,19 +51,6 @@ class SplitSettings(SettingsModel):
         description="samples whose events all belong to one part, for data sets that come divided; "
         "not for taggers with folds",
     )
-
-    validation: float = Field(
-        0.15, gt=0, lt=1, description="part of the events that decides when training stops"
-    )
-    test: float = Field(
-        0.35, gt=0, lt=1, description="part of the events that performance is measured on"
-    )
-
-    @model_validator(mode="after")
-    def _something_left(self) -> "SplitSettings":
-        if self.validation + self.test >= 1:
-            raise ValueError("validation and test leave no events to train on")
-        return self
 
 
 class ClassSettings(SettingsModel):
