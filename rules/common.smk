@@ -45,7 +45,7 @@ wildcard_constraints:
     sample=r"[A-Za-z0-9_]+",
     part=r"\d{4}\d*",
     tagger=r"[A-Za-z0-9_]+",
-    member=r"(fold\d+_)?seed\d+",
+    member=r"fold\d+_seed\d+",
 
 
 def code(step):

@@ -119,6 +119,7 @@ rule pileup_train:
         bench_of("pileup_train", "{learned}/{member}")
     wildcard_constraints:
         learned="|".join(LEARNED) or "none",
+        member=r"seed\d+",
     # Weights, and all that follows, wait for it.
     priority: 10
     threads: lambda w: LEARNED[w.learned].training.threads
