@@ -27,6 +27,7 @@ from fullchain.tagging.between_training import (
     fixed,
     own_tensors,
 )
+from fullchain.tagging.classification import Classification
 from fullchain.tagging.conditioned import PARAMETER, Conditioned, at_parameter
 from fullchain.tagging.evaluation_settings import EvaluationSettings
 from fullchain.tagging.lorentz import LorentzTransformer
@@ -34,7 +35,6 @@ from fullchain.tagging.reweighting import tagger_weights
 from fullchain.tagging.scored_jets import ScoredJets
 from fullchain.tagging.settings import TaggerSettings
 from fullchain.tagging.tagger import Tagger, probabilities
-from fullchain.tagging.train import Classification
 from fullchain.tagging.views import view_of
 
 CPU = torch.device("cpu")

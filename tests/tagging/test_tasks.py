@@ -20,7 +20,15 @@ from fullchain.learning.calibration import fit_temperature
 from fullchain.learning.calibration import probabilities as probabilities_of
 from fullchain.settings import validate
 from fullchain.step import Given
-from fullchain.tagging import evaluate, export_onnx, plot, predict, tabulate, train
+from fullchain.tagging import (
+    evaluate,
+    export_onnx,
+    plot,
+    predict,
+    tabulate,
+    train,
+    training_data,
+)
 from fullchain.tagging.comparisons import discriminant
 from fullchain.tagging.jets_reading import read
 from fullchain.tagging.model_file import load
@@ -274,9 +282,9 @@ def test_samples_without_files_are_named(
         run_training(tmp_path, without, changed(values, classes=TASKS["five"]))
     chosen = TaggerSettings.model_validate({"classes": TASKS["five"]})
     with pytest.raises(InputError, match="no files of jets of wjet"):
-        train.named([files["qcd"], files["tt"]], ["qcd", "tt"], chosen)
+        training_data.named([files["qcd"], files["tt"]], ["qcd", "tt"], chosen)
     with pytest.raises(InputError, match="1 files of jets and 2 names"):
-        train.named([files["qcd"]], ["qcd", "tt"], chosen)
+        training_data.named([files["qcd"]], ["qcd", "tt"], chosen)
 
 
 def test_a_discriminant_is_a_likelihood_ratio() -> None:

@@ -5,6 +5,7 @@ data. One of another training, or a damaged one, is left aside.
 """
 
 import hashlib
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,30 @@ def fingerprint(texts: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -
         for block in rows.split(_BLOCK):
             digest.update(block.cpu().contiguous().numpy().data)
     return digest.hexdigest()
+
+
+def of_training(
+    identity: Mapping[str, str],
+    settings: Mapping[str, Any],
+    place: str,
+    parts: Mapping[str, Mapping[str, torch.Tensor]],
+) -> str:
+    """Fingerprint of a training.
+
+    Parameters
+    ----------
+    identity
+        What tells trainings of the same settings apart: code, names.
+    settings
+        All settings that the step was given.
+    place
+        Type of the device: the setting may be auto, and a training must not change it halfway.
+    parts
+        Tensors of the training and the validation part, by name.
+    """
+    texts = {**identity, "settings": json.dumps(settings, sort_keys=True), "device": place}
+    tensors = {f"{part}.{name}": rows for part, one in parts.items() for name, rows in one.items()}
+    return fingerprint(texts, tensors)
 
 
 def save(path: Path, mark: str, state: Mapping[str, Any]) -> None:

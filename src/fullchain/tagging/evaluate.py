@@ -26,6 +26,7 @@ from fullchain.tagging import (
     posterior_measures,
     score_files,
     scored_jets,
+    selection,
 )
 from fullchain.tagging.evaluation_settings import EvaluationSettings
 from fullchain.tagging.performance import (
@@ -59,9 +60,8 @@ def main(
     """Read jets with their scores, measure, write the numbers."""
     chosen = settings.model(f"tagging.taggers.{tagger}", TaggerSettings)
     how = settings.model("tagging.evaluation", EvaluationSettings)
-    window = (
-        how.selection or chosen.selection or settings.model("tagging.selection", SelectionSettings)
-    )
+    trained = chosen.selection or settings.model("tagging.selection", SelectionSettings)
+    window = selection.of_measurement(how.selection, trained)
     files = grouped(jets, samples, scores)
     measurement = _Measurement(files, chosen, how, window, settings.seed)
     content = {

@@ -107,6 +107,7 @@ def read(question: Question, view: View, names: Sequence[str]) -> ExplainedJets:
     others = [name for name in names if name not in own]
     columns = (
         *selection.COLUMNS,
+        *question.window.ranges,
         *_IDENTITY,
         "weight",
         *question.tagger.reweighting.variables,

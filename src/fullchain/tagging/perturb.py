@@ -44,8 +44,6 @@ from fullchain.tagging.views import view_of
 
 Array = npt.NDArray[Any]
 
-READ = tuple(dict.fromkeys((*selection.COLUMNS, *IDENTITY, "weight")))
-
 
 def main(
     *,
@@ -82,11 +80,10 @@ class _Study:
         self.settings = settings
         self.how = settings.model("tagging.robustness", RobustnessSettings)
         self.measured = settings.model("tagging.evaluation", EvaluationSettings)
-        self.window = (
-            self.measured.selection
-            or self.tagger.selection
-            or settings.model("tagging.selection", SelectionSettings)
-        )
+        own = self.tagger.selection or settings.model("tagging.selection", SelectionSettings)
+        self.window = selection.of_measurement(self.measured.selection, own)
+        read = (*selection.COLUMNS, *self.window.ranges, *IDENTITY, "weight")
+        self.columns = tuple(dict.fromkeys(read))
         self.fractions = settings.model("tagging.split", SplitSettings)
         self.radius = float(settings["jets.clustering.radius"])
         self.substructure = settings.model("jets.substructure", SubstructureSettings)
@@ -192,7 +189,7 @@ class _Study:
             keep = self._kept(sample, limits)
             found = jets_reading.read(
                 [path for path, name in self.files if name == sample],
-                READ,
+                self.columns,
                 max(room, 1),
                 keep,
                 fields=FULL,
@@ -210,7 +207,7 @@ class _Study:
         for sample in self.tagger.samples:
             known = self._kept(sample, None)
             for path in (path for path, name in self.files if name == sample):
-                for batch in jets_reading.stream(path, READ, 0, variation="nominal"):
+                for batch in jets_reading.stream(path, self.columns, 0, variation="nominal"):
                     columns = self._known(batch.scalars, sample)
                     keep = known(batch.scalars)
                     rows.append((columns["target"][keep], columns["rank"][keep]))

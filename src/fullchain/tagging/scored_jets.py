@@ -100,7 +100,7 @@ def read(
     own = score_files.score_columns(classes)
     single = score_files.seed_columns(classes, tagger.seeds)
     also = list(dict.fromkeys([*own, *(name for names in single for name in names), *scores]))
-    names = list(dict.fromkeys((*selection.COLUMNS, *IDENTITY, "weight", *columns)))
+    names = list(dict.fromkeys((*selection.COLUMNS, *window.ranges, *IDENTITY, "weight", *columns)))
     pieces: list[Columns] = []
     for number, sample in enumerate(tagger.samples):
         taken = (stand_ins or {}).get(sample, sample)

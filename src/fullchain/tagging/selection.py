@@ -13,18 +13,41 @@ Columns = dict[str, npt.NDArray[Any]]
 Mask = npt.NDArray[np.bool_]
 
 COLUMNS = ("variation", "pt", "eta", "label", "label_fully_contained")
-"""Columns that the cuts read."""
+"""Columns that the cuts read, beside those of `SelectionSettings.ranges`."""
 
 
 def in_window(columns: Columns, selection: SelectionSettings) -> Mask:
-    """Nominal jets inside the window of pT and eta."""
+    """Nominal jets inside the window of pT and eta, and in the ranges of further columns."""
     pt = columns["pt"]
-    return np.asarray(
+    inside = (
         (columns["variation"] == "nominal")
         & (pt >= selection.pt_min)
         & (pt < selection.pt_max)
         & (np.abs(columns["eta"]) < selection.abs_eta_max)
     )
+    for name, (low, high) in selection.ranges.items():
+        inside &= (columns[name] >= low) & (columns[name] < high)
+    return np.asarray(inside)
+
+
+def of_measurement(
+    measured: SelectionSettings | None, trained: SelectionSettings
+) -> SelectionSettings:
+    """Give the selection of jets to measure on: by default those of training.
+
+    A selection that all taggers are measured on keeps the further ranges of each, outside of which
+    the tagger knows nothing.
+    """
+    if measured is None:
+        return trained
+    return measured if measured.ranges else measured.model_copy(update={"ranges": trained.ranges})
+
+
+def described(selection: SelectionSettings) -> str:
+    """Say what is selected, for messages."""
+    ranges = [f"{name} {low:g}-{high:g}" for name, (low, high) in selection.ranges.items()]
+    own = f"pT {selection.pt_min:g}-{selection.pt_max:g} GeV and |eta| < {selection.abs_eta_max:g}"
+    return ", ".join([own, *ranges])
 
 
 def of_class(columns: Columns, wanted: ClassSettings) -> Mask:

@@ -6,36 +6,25 @@ aside.
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
-
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from fullchain.atomic import write_text
 from fullchain.dag.closure import code
 from fullchain.errors import InputError
 from fullchain.learning import device, split
-from fullchain.learning.checkpoint import fingerprint
+from fullchain.learning.checkpoint import of_training
 from fullchain.learning.settings import TrainingSettings
-from fullchain.learning.training import (
-    Batch,
-    Objective,
-    Resumption,
-    initialised,
-    train,
-    weighted_mean,
-)
+from fullchain.learning.training import Objective, Resumption, initialised, train
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
 from fullchain.tagging import members, model_file
 from fullchain.tagging.between_training import Interpolated, find_working_point
-from fullchain.tagging.members import Member
+from fullchain.tagging.classification import Classification, boosted, number_of_parameters
 from fullchain.tagging.selection_settings import SelectionSettings
 from fullchain.tagging.settings import SplitSettings, TaggerSettings
 from fullchain.tagging.tagger import Tagger
-from fullchain.tagging.training_data import Batches, Task, standardisation, training_tensors
+from fullchain.tagging.training_data import Batches, Task, named, standardisation, training_tensors
 from fullchain.tagging.trees_settings import TreesSettings
 from fullchain.tagging.views import View, view_of
 
@@ -61,7 +50,8 @@ def main(
     view = view_of(chosen)
     seed = derive(settings.seed, "tagging", tagger, which.fold, which.seed)
     with training_tensors(task, view, how, model.parent) as (batches, numbers):
-        mark = _fingerprint(settings, tagger, which, place, batches)
+        identity = {"code": code("tagging.train"), "tagger": tagger, "member": which.name}
+        mark = of_training(identity, settings.values, place, batches)
         resumption = Resumption(model.with_name("checkpoint.pt"), mark)
         trained, record = _train(
             task, view, batches, how, seed, resumption, f"training {tagger} {member}"
@@ -70,28 +60,13 @@ def main(
     content = {
         "tagger": tagger,
         "member": member,
-        "parameters": _parameters(trained),
+        "parameters": number_of_parameters(trained),
         "jets": numbers,
         "device": place,
         **record,
     }
     write_text(history, json.dumps(content, indent=1, allow_nan=False) + "\n")
     resumption.path.unlink(missing_ok=True)
-
-
-def named(jets: list[Path], samples: list[str], tagger: TaggerSettings) -> list[tuple[Path, str]]:
-    """Join files and names of their samples.
-
-    Raises InputError where their numbers differ, or a sample of the tagger has no file.
-    """
-    if len(jets) != len(samples):
-        raise InputError(f"{len(jets)} files of jets and {len(samples)} names of samples")
-    missing = [name for name in tagger.training_samples if name not in samples]
-    if missing:
-        raise InputError(
-            f"no files of jets of {', '.join(missing)}, which the tagger is trained on"
-        )
-    return list(zip(jets, samples, strict=True))
 
 
 def _train(
@@ -104,7 +79,7 @@ def _train(
     description: str,
 ) -> tuple[Tagger, dict[str, Any]]:
     if isinstance(task.tagger.architecture, TreesSettings):
-        return _boosted(task.tagger, view, batches, seed)
+        return boosted(task.tagger, view, batches, seed)
     scale = standardisation(task.tagger, view, batches[split.TRAIN])
     objective, facts = _objective(task, view, batches, how)
     network = initialised(seed, lambda: Tagger(task.tagger, scale))
@@ -148,70 +123,3 @@ def _objective(
     jets = effective_number(batches[split.TRAIN]["weight"])
     bound = NegativeBound(view, task.tagger.rotate, jets, chosen.samples)
     return bound, {"effective_jets": jets}
-
-
-def _boosted(
-    tagger: TaggerSettings, view: View, batches: Batches, seed: int
-) -> tuple[Tagger, dict[str, Any]]:
-    """Fit trees, which no gradient of torch trains; a jet of negative weight is left out."""
-    from fullchain.tagging import trees
-
-    assert isinstance(tagger.architecture, TreesSettings)
-    training, validation = (
-        (batch["features"].numpy(), batch["target"].numpy(), batch["weight"].clamp(min=0).numpy())
-        for batch in (batches[split.TRAIN], batches[split.VALIDATION])
-    )
-    ensemble, record = trees.fit(*training, *validation, tagger.architecture, seed=seed)
-    network = Tagger(tagger, standardisation(tagger, view, batches[split.TRAIN]))
-    network.network = ensemble
-    return network, record.as_dict()
-
-
-@dataclass(frozen=True)
-class Classification:
-    """Cross entropy and accuracy of a batch; with `rotate`, of jets that are turned at random.
-
-    A class and not a function in a function, which could not go to another process.
-    """
-
-    view: View
-    rotate: bool
-
-    def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Give the weighted means over the jets of the batch."""
-        turned = self.rotate and model.training
-        # The loss is a small difference of large numbers: not with fewer bits.
-        logits = model(self.view.augmented(batch) if turned else batch).float()
-        loss = cross_entropy(logits, batch["target"], reduction="none")
-        right = (logits.argmax(dim=1) == batch["target"]).float()
-        return {
-            "loss": weighted_mean(loss, batch["weight"]),
-            "accuracy": weighted_mean(right, batch["weight"]),
-        }
-
-
-def _parameters(tagger: Tagger) -> int:
-    """Number of weights; of trees, which have none, the number of nodes."""
-    number = sum(weights.numel() for weights in tagger.parameters())
-    return number or sum(one.numel() for name, one in tagger.named_buffers() if "value" in name)
-
-
-def _fingerprint(
-    settings: Given,
-    tagger: str,
-    member: Member,
-    place: str,
-    batches: Batches,
-) -> str:
-    texts: dict[str, Any] = {
-        "code": code("tagging.train"),
-        "settings": json.dumps(settings.values, sort_keys=True),
-        "tagger": tagger,
-        "member": member.name,
-        # The setting may be auto, and a training must not change its device halfway.
-        "device": place,
-    }
-    tensors = {
-        f"{part}.{name}": rows for part, batch in batches.items() for name, rows in batch.items()
-    }
-    return fingerprint(texts, tensors)

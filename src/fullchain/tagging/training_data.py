@@ -43,6 +43,23 @@ class Task:
     fractions: SplitSettings
     seed: int
     member: Member
+    against: tuple[str, ...] = ()
+    """Columns of the jets that become the tensor `against` (jets, columns)."""
+
+
+def named(jets: list[Path], samples: list[str], tagger: TaggerSettings) -> list[tuple[Path, str]]:
+    """Join files and names of their samples.
+
+    Raises InputError where their numbers differ, or a sample of the tagger has no file.
+    """
+    if len(jets) != len(samples):
+        raise InputError(f"{len(jets)} files of jets and {len(samples)} names of samples")
+    missing = [name for name in tagger.training_samples if name not in samples]
+    if missing:
+        raise InputError(
+            f"no files of jets of {', '.join(missing)}, which the tagger is trained on"
+        )
+    return list(zip(jets, samples, strict=True))
 
 
 @dataclass
@@ -107,6 +124,9 @@ def _tensors(task: Task, view: View, rows: dict[str, Rows]) -> tuple[Batches, Nu
         }
         if task.tagger.between is not None:
             own |= own_tensors(columns["second"], train=part == split.TRAIN)
+        if task.against:
+            values = np.stack([columns[name] for name in task.against], axis=1)
+            own["against"] = torch.from_numpy(values.astype(np.float32))
         batches[part] = rows[part].finish().with_columns(own)
     return batches, numbers
 
@@ -136,7 +156,9 @@ def _inside(path: Path, task: Task, view: View) -> Iterator[Jets]:
     columns = (
         *IDENTITY,
         *selection.COLUMNS,
+        *task.window.ranges,
         "weight",
+        *task.against,
         *task.tagger.reweighting.variables,
         *view.columns,
     )
@@ -168,7 +190,7 @@ def _keep(jets: Jets, sample: str, task: Task, view: View, kept: _Kept) -> None:
     for part in USED:
         here = found & (parts == part)
         chosen = jets.where(here)
-        names = ("weight", *tagger.reweighting.variables)
+        names = dict.fromkeys(("weight", *tagger.reweighting.variables, *task.against))
         for name in names:
             if not np.isfinite(chosen.scalars[name]).all():
                 raise InputError(
@@ -203,8 +225,7 @@ def _check_classes(kept: _Kept, task: Task) -> None:
             raise InputError(
                 f"no {name} jets in samples {', '.join(samples)}: labels "
                 f"{', '.join(wanted.labels)}{', fully contained' if wanted.fully_contained else ''}"
-                f" wanted; with pT {window.pt_min:g}-{window.pt_max:g} GeV and |eta| < "
-                f"{window.abs_eta_max:g} there are: {_census(there)}"
+                f" wanted; with {selection.described(window)} there are: {_census(there)}"
             )
         if not folds.all():
             raise InputError(
