@@ -103,6 +103,13 @@ def converted_samples(yes=True):
     return [name for name in samples("ingested") if chosen[name].is_converted == yes]
 
 
+def clustered_samples():
+    """Samples whose particles become jets: all but tables of observables."""
+    chosen = CONFIG.ntuples.samples
+    tables = [name for name in samples("ingested") if chosen[name].is_table]
+    return [name for name in samples() if name not in tables]
+
+
 def parts(sample):
     """Names of the parts that a sample is made or read in, one job each."""
     try:

@@ -4,7 +4,7 @@ from fullchain.jets.settings import OF_THE_FILE
 from fullchain.ntuples.sources import local_inputs
 
 JETS_FIGURES = jets_figure_names(
-    CONFIG.jets.figures, samples(), sorted(CONFIG.jets.shifts)
+    CONFIG.jets.figures, clustered_samples(), sorted(CONFIG.jets.shifts)
 )
 
 
@@ -74,7 +74,7 @@ rule jets_histograms:
     input:
         jets=[
             path
-            for sample in samples()
+            for sample in clustered_samples()
             for path in part_files("jets/{sample}/{part}.parquet", sample)
         ],
     output:

@@ -95,7 +95,7 @@ rule paper_report:
         manifests=[result(f"ntuples/{sample}/manifest.json") for sample in samples()],
         cutflows=[
             path
-            for sample in samples()
+            for sample in clustered_samples()
             for path in part_files("jets/{sample}/{part}.json", sample)
         ],
     output:

@@ -5,6 +5,13 @@ from fullchain.tagging.members import members
 TAGGERS = CONFIG.tagging.taggers
 
 
+def sees_particles(tagger):
+    """Whether the jets of a tagger have particles: those of tables of observables have none."""
+    chosen = CONFIG.ntuples.samples
+    taken = [chosen[name] for name in TAGGERS[tagger].samples]
+    return not any(one.kind == "ingested" and one.is_table for one in taken)
+
+
 def figures_of_uncertainty(tagger):
     """Figures of a Bayesian tagger; pulls need more than one seed."""
     chosen = TAGGERS[tagger]
@@ -32,7 +39,11 @@ TAGGING_FIGURES = [
         for name in TAGGERS
         for column in CONFIG.tagging.evaluation.bins
     ),
-    *(f"robustness_{name}" for name in CONFIG.tagging.robustness.perturbations),
+    *(
+        f"robustness_{name}"
+        for name in CONFIG.tagging.robustness.perturbations
+        if any(sees_particles(tagger) for tagger in TAGGERS)
+    ),
     *(f"{kind}_{name}" for name in TAGGERS for kind in figures_of_uncertainty(name)),
     *(
         f"{figure}_{name}"
@@ -120,6 +131,14 @@ def member_files(tagger, name):
 def every_tagger(path):
     """A file of each tagger."""
     return [result(path.format(tagger=name)) for name in TAGGERS]
+
+
+def every_robustness():
+    return [
+        result(f"tagging/{name}/robustness.json")
+        for name in TAGGERS
+        if sees_particles(name)
+    ]
 
 
 def every_explanation():
@@ -369,7 +388,8 @@ rule tagging_perturb:
 # Times differ from run to run: of all rules only tagging_tables reads them.
 rule tagging_cost:
     input:
-        jets=lambda w: jets_of(tagger_samples(w.tagger)),
+        jets=lambda w: given_jets(w.tagger, tagger_samples(w.tagger)),
+        files=lambda w: listed_files(w.tagger, tagger_samples(w.tagger)),
         models=lambda w: member_files(w.tagger, "model.pt"),
         onnx=result("tagging/{tagger}/model.onnx"),
     output:
@@ -453,7 +473,7 @@ rule tagging_explain:
 rule tagging_tabulate:
     input:
         performance=every_tagger("tagging/{tagger}/performance.json"),
-        robustness=every_tagger("tagging/{tagger}/robustness.json"),
+        robustness=every_robustness(),
         explanations=every_explanation(),
     output:
         metrics=result("tagging/metrics.json"),
@@ -480,7 +500,7 @@ rule tagging_tabulate:
 rule tagging_plot:
     input:
         performance=every_tagger("tagging/{tagger}/performance.json"),
-        robustness=every_tagger("tagging/{tagger}/robustness.json"),
+        robustness=every_robustness(),
         history=[
             path for name in TAGGERS for path in member_files(name, "history.json")
         ],

@@ -103,6 +103,28 @@ class Settings(SettingsModel):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _tables_have_no_particles(self) -> "Settings":
+        """Check that only taggers on observables take jets of tables."""
+        for tagger, settings in (self.tagging.taggers if self.tagging else {}).items():
+            assert self.tagging is not None
+            for name in self.tagging.measured_samples(settings):
+                sample = self.ntuples.samples[name]
+                if sample.kind != "ingested" or not sample.is_table:
+                    continue
+                kind = settings.architecture.kind
+                if settings.jets_from != "ntuples" or kind not in ("mlp", "trees"):
+                    raise ValueError(
+                        f"tagging.taggers.{tagger}: sample {name!r} is a table of observables, "
+                        "without particles; take architecture mlp or trees, and jets_from: ntuples"
+                    )
+                if tagger in self.tagging.explained:
+                    raise ValueError(
+                        f"tagging.explanation.taggers: {tagger} sees the table {name!r}, without "
+                        "the particles that observables are made of; list other taggers, or []"
+                    )
+        return self
+
     def _references(self) -> Iterator[tuple[str, str, str, Sequence[str]]]:
         samples = list(self.ntuples.samples)
         figures = self.jets.figures

@@ -20,7 +20,7 @@ from fullchain.ntuples.sources import (
     part_names,
     part_sources,
 )
-from fullchain.ntuples.sources_settings import CONVERTED_LAYOUTS, IngestedSample
+from fullchain.ntuples.sources_settings import CONVERTED_LAYOUTS, TABLE_LAYOUTS, IngestedSample
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_xrootd_without_its_packages_says_how_to_get_them(monkeypatch: pytest.Mo
 def test_settings_know_every_layout() -> None:
     choices = IngestedSample.model_json_schema()["properties"]["layout"]["enum"]
     assert set(choices) == {"auto", *SIGNATURES, *CONVERTED_LAYOUTS}
-    assert set(CONTAINERS) == set(CONVERTED_LAYOUTS)
+    assert {*CONTAINERS, *TABLE_LAYOUTS} == set(CONVERTED_LAYOUTS)
 
 
 def test_names_of_parts_are_found_without_heavy_imports() -> None:

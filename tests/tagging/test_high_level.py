@@ -13,7 +13,8 @@ from fullchain.jets.columns import JET
 from fullchain.learning.training import initialised
 from fullchain.tagging import high_level
 from fullchain.tagging.high_level import HighLevelNetwork
-from fullchain.tagging.mlp_settings import DEFAULT_FEATURES, MlpSettings
+from fullchain.tagging.mlp_settings import DEFAULT_FEATURES, FEATURES, MlpSettings
+from fullchain.tagging.settings import TaggerSettings
 
 SCALARS = {
     "pt": np.array([500.0, 600.0, 700.0]),
@@ -49,7 +50,7 @@ def table(seed: int, rows: int) -> np.ndarray:
 
 def test_every_feature_is_made_of_columns_of_the_jets() -> None:
     names = {column.name for column in JET}
-    features = MlpSettings.model_fields["features"].annotation.__args__[0].__args__
+    features = FEATURES
     assert set(DEFAULT_FEATURES) < set(features)
     assert set(high_level.columns(features)) <= names
 
@@ -117,7 +118,7 @@ def test_default_sizes() -> None:
     [
         ({"features": ["mass", "mass"]}, "named twice"),
         ({"features": []}, "at least 1"),
-        ({"features": ["colour"]}, "colour"),
+        ({"features": ["tau 21"]}, "tau 21"),
         ({"layers": [3], "dropout": [0.1, 0.1]}, "2 numbers for 1 layers"),
         ({"dropout": [1.0]}, "probability"),
     ],
@@ -125,6 +126,19 @@ def test_default_sizes() -> None:
 def test_bad_settings_are_refused(values: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         MlpSettings.model_validate(values)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "trees"])
+def test_features_of_measured_jets_are_a_closed_list(kind: str) -> None:
+    def tagger(name: str, jets_from: str = "jets") -> TaggerSettings:
+        architecture = {"kind": kind, "features": ["mass", name]}
+        return TaggerSettings.model_validate({"architecture": architecture, "jets_from": jets_from})
+
+    with pytest.raises(ValidationError, match="jets makes no 'tau23'; did you mean 'tau"):
+        tagger("tau23")
+    with pytest.raises(ValidationError, match=r"no 'zcut'; there are pt, mass, .*jets_from: ntup"):
+        tagger("zcut")
+    assert tagger("zcut", "ntuples").architecture.features == ("mass", "zcut")  # type: ignore[union-attr]
 
 
 def test_onnx_agrees_with_torch(tmp_path: Path) -> None:

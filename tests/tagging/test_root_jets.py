@@ -328,7 +328,7 @@ def test_files_that_are_none_are_named(root: Path, made: Path, tmp_path: Path) -
     ("overlay", "text"),
     [
         ({"taggers": {"pfn": {"jets_from": "ntuples"}}}, "an event of sample 'tt' is not a jet"),
-        ({"taggers": {"bdt": {"jets_from": "ntuples"}}}, "trees looks at observables"),
+        ({"taggers": {"bdt": {"jets_from": "ntuples"}}}, "an event of sample 'tt' is not a jet"),
     ],
 )
 def test_samples_of_events_are_refused(overlay: Values, text: str) -> None:

@@ -1,4 +1,7 @@
-"""Convert published jets in HDF5 or NumPy archives to ROOT files with the branches of JetClass."""
+"""Convert published jets in HDF5 or NumPy archives to ROOT files with the branches of JetClass.
+
+Tables of observables become ROOT files with the columns of the table.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -9,6 +12,8 @@ from fullchain.atomic import atomic
 from fullchain.errors import InputError
 from fullchain.ntuples.jet_files.formats import find_format, open_jets
 from fullchain.ntuples.jet_files.jets import Jets
+from fullchain.ntuples.jet_files.observable_layout import LAYOUT
+from fullchain.ntuples.jet_files.observable_table import TableRows
 from fullchain.ntuples.jet_files.rootfile import JetWriter
 from fullchain.ntuples.layouts.detect import JETCLASS
 from fullchain.ntuples.manifests import PartManifest, SourceFile, sha256, write_part
@@ -20,12 +25,15 @@ from fullchain.step import Given, Option, Output
 ROWS = 4000
 """Jets in memory at once: 13 MB of a file of 200 particles a jet, and its copies."""
 
+TABLE_ROWS = 50_000
+"""Jets of a table in memory at once: 5 MB of twelve columns, and its copies."""
+
 
 def main(
     *,
     sample: Annotated[str, Option("name of the sample")],
     part: Annotated[str, Option("number of the part, from 0000")],
-    ntuple: Annotated[Path, Output("ROOT file with the branches of JetClass")],
+    ntuple: Annotated[Path, Output("ROOT file with the branches of JetClass, or of the table")],
     manifest: Annotated[Path, Output("manifest of the part: files, events, sum of weights")],
     settings: Given,
 ) -> None:
@@ -38,21 +46,21 @@ def main(
     """
     chosen = settings.model(f"ntuples.samples.{sample}", IngestedSample)
     with atomic(ntuple) as temporary:
-        jets, skipped = convert(sample, part, chosen, temporary)
+        jets, weights, skipped = convert(sample, part, chosen, temporary)
         entry = SourceFile(
             path=ntuple.name,
             tree=JETCLASS.tree,
             events=jets,
-            sum_of_weights=float(jets),
+            sum_of_weights=weights,
             sha256=sha256(temporary),
             size=temporary.stat().st_size,
             entries=jets,
-            sum_of_event_weights=float(jets),
+            sum_of_event_weights=weights,
         )
     result = PartManifest(
         sample=sample,
         part=part,
-        layout=JETCLASS.name,
+        layout=LAYOUT if chosen.is_table else JETCLASS.name,
         files=(entry, *skipped),
         cross_section_pb=chosen.cross_section_pb,
         relative_to="manifest",
@@ -69,8 +77,8 @@ def main(
 
 def convert(
     sample: str, part: str, settings: IngestedSample, ntuple: Path
-) -> tuple[int, tuple[SourceFile, ...]]:
-    """Write the jets of one part to ``ntuple``; give their number and the files left out."""
+) -> tuple[int, float, tuple[SourceFile, ...]]:
+    """Write the jets of one part; give their number, sum of weights, and the files left out."""
     sources = part_sources(settings, part)
     share = part_share(settings, part)
     skipped: list[SourceFile] = []
@@ -86,13 +94,13 @@ def convert(
                 continue
             for jets in _read(path, settings, layout, share):
                 writer.write(jets, path)
-        written = writer.jets
+        written, weights = writer.jets, writer.sum_of_weights
     if not written:
         raise InputError(
             f"Part {part} of sample {sample}: none of its {len(skipped)} files can be used:\n  "
             + "\n  ".join(str(entry.reason) for entry in skipped)
         )
-    return written, tuple(skipped)
+    return written, weights, tuple(skipped)
 
 
 def _usable(
@@ -111,7 +119,7 @@ def _usable(
                 f"{path}: has the layout {found}, the files before it have {layout}; "
                 "make a sample of its own for each layout."
             )
-        with open_jets(path, found, settings.tree):
+        with open_jets(path, found, settings.tree, settings.columns):
             pass
         if settings.on_bad_file == "skip":
             for _ in _read(path, settings, found, share):
@@ -123,18 +131,19 @@ def _usable(
 
 def _read(
     path: str, settings: IngestedSample, layout: str, share: tuple[int, int]
-) -> Iterator[Jets]:
+) -> Iterator[Jets | TableRows]:
     """Give the jets of the share of a file, some thousands at once."""
     number, of = share
-    with open_jets(path, layout, settings.tree) as file:
+    with open_jets(path, layout, settings.tree, settings.columns) as file:
         total = min(file.rows, settings.max_events or file.rows)
         first, last = total * number // of, total * (number + 1) // of
         if first == last:
             raise InputError(
                 f"{path}: has only {total} jets to share among {of} jobs; lower jobs_per_file."
             )
-        for start in range(first, last, ROWS):
-            yield file.read(start, min(start + ROWS, last))
+        rows = TABLE_ROWS if settings.is_table else ROWS
+        for start in range(first, last, rows):
+            yield file.read(start, min(start + rows, last))
 
 
 def _skipped(source: Source, reason: str) -> SourceFile:

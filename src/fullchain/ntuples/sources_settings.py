@@ -6,8 +6,12 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from fullchain.model import SettingsModel
+from fullchain.ntuples.table_settings import W_TAGGING, TableSettings
 
-CONVERTED_LAYOUTS = ("top_tagging", "quark_gluon")
+TABLE_LAYOUTS = ("w_tagging", "high_level")
+"""Layouts of tables of observables: jets without particles."""
+
+CONVERTED_LAYOUTS = ("top_tagging", "quark_gluon", *TABLE_LAYOUTS)
 """Layouts of published jets that are no ROOT files: a step converts them."""
 
 _CONVERTED_SUFFIXES = (".h5", ".hdf5", ".npz")
@@ -17,11 +21,21 @@ class IngestedSample(SettingsModel):
     """Ntuples made elsewhere: local files, globs or URLs."""
 
     kind: Literal["ingested"] = Field("ingested", description="read existing files")
-    layout: Literal["auto", "nanoaod", "pfnano", "jetclass", "top_tagging", "quark_gluon"] = Field(
+    layout: Literal[
+        "auto",
+        "nanoaod",
+        "pfnano",
+        "jetclass",
+        "top_tagging",
+        "quark_gluon",
+        "w_tagging",
+        "high_level",
+    ] = Field(
         "auto",
         description="naming of the branches; auto: found from the branches of the first file. "
         "top_tagging (HDF5) and quark_gluon (npz) are converted to ROOT files, with auto by the "
-        "names .h5, .hdf5, .npz",
+        "names .h5, .hdf5, .npz. w_tagging (npz) and high_level (any table of observables: npz, "
+        "HDF5, Parquet, CSV, ROOT) are converted, too, where the layout is named",
     )
     files: list[str | list[str]] = Field(
         min_length=1,
@@ -30,8 +44,13 @@ class IngestedSample(SettingsModel):
     )
     tree: str | None = Field(
         None,
-        description="name of the tree, or of the table in an HDF5 file; null: the layout's own "
-        "(Events for NanoAOD)",
+        description="name of the tree, or of the table in an HDF5 file, or of the array in an npz "
+        "file of w_tagging or high_level; null: the layout's own (Events for NanoAOD)",
+    )
+    table: TableSettings | None = Field(
+        None,
+        description="columns of a table (layouts high_level and w_tagging); null: as documented "
+        "for w_tagging",
     )
     is_data: bool = Field(False, description="recorded data: no truth, every event has weight 1")
     files_per_job: int = Field(10, ge=1, description="number of files that one job reads")
@@ -65,6 +84,32 @@ class IngestedSample(SettingsModel):
                 "jobs; set 'layout', or leave jobs_per_file out"
             )
         return self
+
+    @model_validator(mode="after")
+    def _tables_have_columns(self) -> "IngestedSample":
+        if self.layout == "high_level" and self.table is None:
+            raise ValueError(
+                "table: layout high_level needs table.classes, the values of the column of the "
+                "class, and the names of columns that are not called pt, mass and label"
+            )
+        if self.table is not None and not self.is_table:
+            raise ValueError(
+                f"table: only files of {' and '.join(TABLE_LAYOUTS)} are tables; set 'layout', or "
+                "leave table out"
+            )
+        if self.is_table and self.is_data:
+            raise ValueError("is_data: a table tells the class of each jet; leave is_data out")
+        return self
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the files are tables of observables: jets without particles."""
+        return self.layout in TABLE_LAYOUTS
+
+    @property
+    def columns(self) -> TableSettings:
+        """Columns of a table: as given, or as documented for the published set."""
+        return self.table or W_TAGGING
 
     @property
     def is_converted(self) -> bool:

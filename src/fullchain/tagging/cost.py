@@ -28,7 +28,7 @@ from fullchain.tagging.views import Arrays
 
 def main(
     *,
-    jets: Annotated[list[Path], Input("Parquet files of jets, of which some are taken")],
+    jets: Annotated[list[Path], Input("files of jets, of which some are taken: Parquet, ROOT")],
     models: Annotated[list[Path], Input("model.pt of each training of the tagger")],
     onnx: Annotated[Path, Input("model.onnx, the mean of the same trainings")],
     tagger: Annotated[str, Option("name of the tagger")],

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fullchain.plotting import COLOURS, FigureSet, label, panels
-from fullchain.tagging.observable_symbols import SYMBOLS
+from fullchain.tagging.observable_symbols import symbol
 
 Numbers = dict[str, Any]
 
@@ -22,7 +22,7 @@ def draw(figures: FigureSet, explained: Numbers) -> None:
 
 
 def _maths(name: str) -> str:
-    return f"${SYMBOLS[name]}$"
+    return f"${symbol(name)}$"
 
 
 def _measured(numbers: Numbers, digits: int = 3) -> str:

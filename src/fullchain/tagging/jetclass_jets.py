@@ -1,7 +1,7 @@
 """Entries of a file in the layout of JetClass, as the jets that the stage `jets` makes of them."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ NEUTRAL = ("part_isNeutralHadron", "part_isPhoton")
 TRACK_BRANCHES = dict(
     zip(TRACK, ("part_d0val", "part_d0err", "part_dzval", "part_dzerr"), strict=True)
 )
-SOURCE = ("source_file", "source_row")
+SOURCE = frozenset(("source_file", "source_row"))
 """Where a jet of a converted file comes from, see `ntuples.jet_files.rootfile`."""
 
 MEASURED = {"msoftdrop": "jet_sdmass", **{f"tau{n}": f"jet_tau{n}" for n in (1, 2, 3, 4)}}
@@ -53,7 +53,20 @@ GIVEN = (
     *("luminosityBlock", "event", *FOUR_MOMENTUM, "n_constituents", *MEASURED, *RATIOS),
     *("label", "label_fully_contained", *CONSTANT),
 )
-"""Columns that can be asked for."""
+"""Columns that can be asked for, beside branches of one number a jet."""
+
+
+def untold(columns: Sequence[str], required: Sequence[str], scalars: frozenset[str]) -> list[str]:
+    """Columns that a file with branches `scalars` of one number a jet does not tell.
+
+    Of those that are not `required`, only what is neither made of the particles nor NaN.
+    """
+    missing = [name for name in columns if name not in GIVEN and name not in scalars]
+    for name in required:
+        parts = [MEASURED[part] for part in RATIOS.get(name, (name,)) if part in MEASURED]
+        if not scalars.issuperset(parts) and name not in missing:
+            missing.append(name)
+    return missing
 
 
 def branches(
@@ -77,7 +90,32 @@ def branches(
     for name in columns:
         parts = RATIOS.get(name, (name,))
         optional.update(MEASURED[part] for part in parts if part in MEASURED)
+        if name not in GIVEN:
+            optional.add(name)
     return frozenset(needed | (optional & there))
+
+
+def identity(name: str, path: str, first: int, number: int, stored: Mapping[str, Array]) -> Array:
+    """Column `luminosityBlock` or `event` of `number` jets: of the file and row that they are from.
+
+    Parameters
+    ----------
+    path, first
+        File that is read, and number of the first of the jets there.
+    stored
+        Branches of `SOURCE` that there are, (jets,).
+    """
+    if name == "event":
+        rows = np.arange(first, first + number)
+        return stored.get("source_row", rows).astype(np.uint64)
+    file = np.full(number, zlib.crc32(Path(path).name.encode()), np.uint32)
+    return stored.get("source_file", file).astype(np.uint32)
+
+
+def quotient(above: Array, below: Array) -> Array:
+    """Quotient of two observables, NaN where the second is not above zero."""
+    nothing = np.full(above.shape, np.nan, np.float32)
+    return np.divide(above, below, out=nothing, where=below > 0)
 
 
 class Entries:
@@ -163,14 +201,9 @@ class Entries:
         """Column of the jets that is no part of their momentum, shape (jets,)."""
         number = len(self)
         match name:
-            case "luminosityBlock":
-                if SOURCE[0] in self.there:
-                    return self._jet(SOURCE[0]).astype(np.uint32)
-                return np.full(number, zlib.crc32(Path(self.path).name.encode()), np.uint32)
-            case "event":
-                if SOURCE[1] in self.there:
-                    return self._jet(SOURCE[1]).astype(np.uint64)
-                return np.arange(self.first, self.first + number, dtype=np.uint64)
+            case "luminosityBlock" | "event":
+                stored = {branch: self._jet(branch) for branch in SOURCE & self.there}
+                return identity(name, self.path, self.first, number, stored)
             case "n_constituents":
                 return self.counts.astype(np.int32)
             case "label":
@@ -178,12 +211,10 @@ class Entries:
             case "label_fully_contained":
                 return self._label() >= 0
             case "tau21" | "tau32":
-                above, below = (self._scalar(part) for part in RATIOS[name])
-                nothing = np.full(number, np.nan, np.float32)
-                return np.divide(above, below, out=nothing, where=below > 0)
+                return quotient(*(self._scalar(part) for part in RATIOS[name]))
         if name in CONSTANT:
             return np.full(number, CONSTANT[name])
-        branch = MEASURED[name]
+        branch = MEASURED.get(name, name)
         if branch not in self.there:
             return np.full(number, np.nan, np.float32)
         return self._jet(branch).astype(np.float32)

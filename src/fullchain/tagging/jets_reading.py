@@ -1,9 +1,9 @@
 """Jets from files as arrays: columns that are asked for, constituents padded.
 
 Files are those of the stage `jets` (Parquet) or, with one jet per entry, ROOT files and the part
-manifests that list them (`root_jets`); the first bytes of a file tell what it is. They are read in
-batches of rows, so that memory depends on the size of a batch and on what the caller keeps, not on
-the size of the files.
+manifests that list them (`root_jets`), of particles or of observables; the first bytes of a file
+tell what it is. They are read in batches of rows, so that memory depends on the size of a batch and
+on what the caller keeps, not on the size of the files.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -73,6 +73,7 @@ def stream(
     *,
     fields: Sequence[str] = FOUR_MOMENTUM,
     variation: str | None = None,
+    required: Sequence[str] = (),
     batch_rows: int = 8192,
 ) -> Iterator[Jets]:
     """Give the jets of one file in order, in batches of at most `batch_rows` rows.
@@ -90,6 +91,9 @@ def stream(
     variation
         Leave out row groups that hold none of this variation; None reads all. The others may still
         hold jets of other variations.
+    required
+        Those of the columns that the file must tell. Of others that are observables a ROOT file may
+        tell none, and they are NaN; a Parquet file must have all.
 
     Raises
     ------
@@ -101,7 +105,7 @@ def stream(
         from fullchain.tagging import root_jets
 
         yield from root_jets.stream(
-            path, columns, n_constituents, fields=fields, batch_rows=batch_rows
+            path, columns, n_constituents, fields=fields, required=required, batch_rows=batch_rows
         )
         return
     file = _open(path)

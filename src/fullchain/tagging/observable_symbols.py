@@ -33,6 +33,17 @@ SYMBOLS = {
 """LaTeX of observables, without dollar signs; also what matplotlib's own maths understands."""
 
 
+def symbol(name: str) -> str:
+    r"""LaTeX of an observable; of a column of a file that has no symbol here, its name.
+
+    Examples
+    --------
+    >>> print(symbol("d2"), symbol("jet_width"))
+    D_2 \mathrm{jet\_width}
+    """
+    return SYMBOLS.get(name) or r"\mathrm{" + name.replace("_", r"\_") + "}"
+
+
 def standardised(name: str) -> str:
     """LaTeX of an observable that is shifted and scaled."""
-    return rf"\hat{{{SYMBOLS[name]}}}" if len(SYMBOLS[name]) == 1 else rf"[{SYMBOLS[name]}]"
+    return rf"\hat{{{symbol(name)}}}" if len(symbol(name)) == 1 else rf"[{symbol(name)}]"

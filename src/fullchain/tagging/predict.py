@@ -68,7 +68,11 @@ def main(
     ):
         for path in jets:
             for batch in stream(
-                path, (*IDENTITY, *view.columns), view.n_constituents, fields=view.fields
+                path,
+                (*IDENTITY, *view.columns),
+                view.n_constituents,
+                fields=view.fields,
+                required=view.columns,
             ):
                 columns = {name: batch.scalars[name] for name in IDENTITY}
                 columns["fold"] = hashes = _hashes(batch, settings.seed)

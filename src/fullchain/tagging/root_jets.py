@@ -1,15 +1,18 @@
-"""Jets straight from ROOT files in the layout of JetClass, without the stage jets.
+"""Jets straight from ROOT files with one jet per entry, without the stage jets.
 
-What comes is what the stage `jets` would make of the same entries: the particles scaled so that
-their sum has the pT of the jet in the file, the jet as that sum, the label from the branches of the
-classes, weight 1, the identity from file and entry. Nothing is clustered or measured, and no jet is
-left out: row by row these are the entries of the file.
+Files are in the layout of JetClass, or made of tables of observables (`observable_jets`); whether
+there are particles tells which. Of a file in the layout of JetClass, what comes is what the stage
+`jets` would make of the same entries: the particles scaled so that their sum has the pT of the jet
+in the file, the jet as that sum, the label from the branches of the classes, weight 1, the identity
+from file and entry. Further columns are branches of one number a jet, by name. Nothing is clustered
+or measured, and no jet is left out: row by row these are the entries of the file.
 
 A file is read in batches of entries, only the branches in use. What is read may also be a part
 manifest of the stage `ntuples`: then its files in order, of each the tree and as many entries as it
 says.
 """
 
+import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +22,10 @@ import uproot
 
 from fullchain.errors import InputError
 from fullchain.ntuples.inspection import check_beginning, failures_named
+from fullchain.ntuples.jet_files.observable_layout import LAYOUT, NEEDED, is_scalar
 from fullchain.ntuples.layouts.detect import JETCLASS, describe_trees, tree_names
 from fullchain.ntuples.manifests import is_url, read_part, resolve
-from fullchain.tagging import jetclass_jets
-from fullchain.tagging.jetclass_jets import Entries
+from fullchain.tagging import jetclass_jets, observable_jets
 from fullchain.tagging.jets_reading import FOUR_MOMENTUM, Jets
 
 
@@ -47,10 +50,11 @@ def sources(path: Path) -> list[Source]:
         if stream.read(4) == b"root":
             return [Source(str(path))]
     part = read_part(path)
-    if part.layout != JETCLASS.name:
+    if part.layout not in (JETCLASS.name, LAYOUT):
         raise InputError(
             f"{path}: sample {part.sample} has the layout {part.layout}; only files with one jet "
-            f"per entry ({JETCLASS.name}) can be read directly: let the stage jets make its jets"
+            f"per entry ({JETCLASS.name}, {LAYOUT}) can be read directly: let the stage jets make "
+            "its jets"
         )
     found = []
     for entry in part.good:
@@ -79,6 +83,7 @@ def stream(
     n_constituents: int,
     *,
     fields: Sequence[str] = FOUR_MOMENTUM,
+    required: Sequence[str] = (),
     batch_rows: int = 8192,
 ) -> Iterator[Jets]:
     """Give the jets of a file or manifest in order, at most `batch_rows` at once.
@@ -90,19 +95,16 @@ def stream(
     InputError
         A file cannot be read or lacks a branch; a number is not finite, a jet has no particles, or
         a particle no transverse momentum: with file, branch and entry. A column is asked for that
-        only the stage jets measures.
+        the file does not tell.
     """
     wanted = list(dict.fromkeys((*columns, *FOUR_MOMENTUM)))
-    unknown = [name for name in wanted if name not in jetclass_jets.GIVEN]
-    if unknown:
-        raise InputError(
-            f"{path}: a ROOT file of jets does not tell {', '.join(unknown)}, which the stage jets "
-            "measures: let it make the jets of this tagger (tagging.taggers.*.jets_from: jets)"
-        )
     for source in sources(path):
         with _Tree(source) as tree:
+            tree.check(wanted, required)
             for first, arrays in tree.batches(wanted, n_constituents, fields, batch_rows):
-                yield Entries(source.path, first, arrays).jets(wanted, n_constituents, fields)
+                kind = observable_jets if tree.is_table else jetclass_jets
+                entries = kind.Entries(source.path, first, arrays)
+                yield entries.jets(wanted, n_constituents, fields)
 
 
 class _Tree:
@@ -117,6 +119,7 @@ class _Tree:
             self._tree = self._file[self._name(source.tree)]
             self.there = frozenset(self._tree.keys())
             self.entries = int(self._tree.num_entries)
+        self.is_table = "part_px" not in self.there and self.there.issuperset(NEEDED)
         if source.entries is not None:
             if source.entries > self.entries:
                 raise InputError(
@@ -140,11 +143,31 @@ class _Tree:
             )
         return wanted
 
+    def check(self, columns: Sequence[str], required: Sequence[str]) -> None:
+        """Raise InputError, with file and names, for columns that the file does not tell."""
+        kind = observable_jets if self.is_table else jetclass_jets
+        own = {*columns, *required} | {*jetclass_jets.MEASURED.values(), *jetclass_jets.MEASURED}
+        asked = frozenset(n for n in own & self.there if is_scalar(self._tree[n]))
+        missing = kind.untold(columns, required, asked)
+        if not missing:
+            return
+        scalars = sorted(name for name in self.there if is_scalar(self._tree[name]))
+        close = difflib.get_close_matches(missing[0], scalars, n=1, cutoff=0.6)
+        hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(scalars)}."
+        raise InputError(
+            f"{self.path}: a ROOT file of jets does not tell {', '.join(missing)}: it has no such "
+            f"branch of one number a jet; {hint} Name another one, or let the stage jets measure "
+            "it (tagging.taggers.*.jets_from: jets)"
+        )
+
     def batches(
         self, columns: Sequence[str], n_constituents: int, fields: Sequence[str], rows: int
     ) -> Iterator[tuple[int, Any]]:
         """Give first entry and arrays of each batch."""
-        branches = jetclass_jets.branches(columns, fields if n_constituents else (), self.there)
+        if self.is_table:
+            branches = observable_jets.branches(columns, self.there)
+        else:
+            branches = jetclass_jets.branches(columns, fields if n_constituents else (), self.there)
         missing = sorted(branches - self.there)
         if missing:
             raise InputError(

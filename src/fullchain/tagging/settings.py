@@ -15,6 +15,7 @@ from fullchain.tagging.between_settings import BetweenSettings
 from fullchain.tagging.cost_settings import CostSettings
 from fullchain.tagging.evaluation_settings import EvaluationSettings
 from fullchain.tagging.explanation_settings import ExplanationSettings
+from fullchain.tagging.mlp_settings import MlpSettings, check_measured
 from fullchain.tagging.pfn_settings import PfnSettings
 from fullchain.tagging.reweighting_settings import ReweightingSettings
 from fullchain.tagging.robustness_settings import RobustnessSettings
@@ -96,8 +97,9 @@ class TaggerSettings(SettingsModel):
     jets_from: Literal["jets", "ntuples"] = Field(
         "jets",
         description="stage whose jets are read: jets, or ntuples for the ROOT files of samples "
-        "with one jet per entry (layouts jetclass, top_tagging, quark_gluon) as they are, without "
-        "the selection, the shifts and the observables of the stage jets",
+        "with one jet per entry (layouts jetclass, top_tagging, quark_gluon; for mlp and trees "
+        "also w_tagging and high_level) as they are, without the selection, the shifts and the "
+        "observables of the stage jets",
     )
     inputs: Literal["kin", "full", "pt_eta_phi"] = Field(
         "kin",
@@ -251,12 +253,8 @@ class TaggerSettings(SettingsModel):
 
     @model_validator(mode="after")
     def _observables_are_measured(self) -> "TaggerSettings":
-        kind = self.architecture.kind
-        if self.jets_from == "ntuples" and kind in ("mlp", "trees"):
-            raise ValueError(
-                f"jets_from: {kind} looks at observables, which the stage jets measures; take "
-                "jets_from: jets"
-            )
+        if self.jets_from == "jets" and isinstance(self.architecture, MlpSettings | TreesSettings):
+            check_measured(self.architecture.features)
         return self
 
     @property

@@ -163,7 +163,12 @@ def _inside(path: Path, task: Task, view: View) -> Iterator[Jets]:
         *view.columns,
     )
     for batch in stream(
-        path, columns, view.n_constituents, fields=view.fields, variation="nominal"
+        path,
+        columns,
+        view.n_constituents,
+        fields=view.fields,
+        variation="nominal",
+        required=(*view.columns, *task.window.ranges, *task.against),
     ):
         yield batch.where(selection.in_window(batch.scalars, task.window))
 

@@ -17,7 +17,8 @@ class TreesSettings(SettingsModel):
     kind: Literal["trees"] = Field("trees", description="the architecture")
     features: Features = Field(
         DEFAULT_FEATURES,
-        description="columns of the jets, or quotients of them: tau43, and masses over pT",
+        description="columns of the jets, or quotients of them: tau43, and masses over pT; with "
+        "jets_from: ntuples any columns of the ROOT files that have one number a jet",
     )
     iterations: int = Field(500, ge=1, description="rounds of boosting at most")
     learning_rate: float = Field(0.05, gt=0, le=1, description="factor on the values of the leaves")

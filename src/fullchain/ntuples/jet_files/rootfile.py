@@ -1,4 +1,4 @@
-"""A ROOT file with the branches of JetClass, written jets by jets.
+"""A ROOT file with the branches of JetClass, or of a table, written jets by jets.
 
 Besides, each jet carries the checksum of the name of its file and its row there (`source_file`,
 `source_row`), by which it is known whatever the number of jobs that its file is shared by.
@@ -15,7 +15,9 @@ import awkward as ak
 import numpy as np
 import uproot
 
+from fullchain.errors import InputError
 from fullchain.ntuples.jet_files.jets import Array, Jets
+from fullchain.ntuples.jet_files.observable_table import TableRows
 from fullchain.ntuples.layouts.detect import JETCLASS
 from fullchain.ntuples.particles import CHARGE
 
@@ -35,8 +37,10 @@ class JetWriter:
 
     def __init__(self, path: Path) -> None:
         self.jets = 0
+        self.sum_of_weights = 0.0
         self._file = uproot.recreate(path, compression=uproot.ZSTD(COMPRESSION_LEVEL))
         self._tree: Any = None
+        self._names: set[str] = set()
 
     def __enter__(self) -> JetWriter:
         return self
@@ -49,14 +53,28 @@ class JetWriter:
     ) -> None:
         self._file.close()
 
-    def write(self, jets: Jets, source: str) -> None:
-        """Append jets of the file at ``source``; all calls need the same classes."""
-        content = branches(jets, source)
+    def write(self, jets: Jets | TableRows, source: str) -> None:
+        """Append jets of the file at ``source``; all calls need the same classes, or columns."""
+        if isinstance(jets, TableRows):
+            self._extend(jets.branches(), len(jets), source)
+            self.sum_of_weights += jets.sum_of_weights
+        else:
+            self._extend(branches(jets, source), len(jets.counts), source)
+            self.sum_of_weights += float(len(jets.counts))
+
+    def _extend(self, content: dict[str, Any], number: int, source: str) -> None:
         if self._tree is None:
             types = {name: ak.type(ak.Array(column)).content for name, column in content.items()}
             self._tree = self._file.mktree(JETCLASS.tree, types)
+            self._names = set(content)
+        if set(content) != self._names:
+            other = ", ".join(sorted(set(content) ^ self._names))
+            raise InputError(
+                f"{source}: has other columns than the files before it ({other}); make a sample of "
+                "its own of it, or name the columns in table.observables."
+            )
         self._tree.extend(content)
-        self.jets += len(jets.counts)
+        self.jets += number
 
 
 def branches(jets: Jets, source: str) -> dict[str, ak.Array]:

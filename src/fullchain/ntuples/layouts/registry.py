@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fullchain.errors import InputError
+from fullchain.ntuples.jet_files.observable_layout import LAYOUT
 from fullchain.ntuples.layouts.base import Layout
 from fullchain.ntuples.layouts.detect import detect_layout, get_signature
 from fullchain.ntuples.layouts.jetclass import JetClass
@@ -15,5 +17,10 @@ LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (NanoAOD(), PFNa
 
 def get_layout(name: str) -> Layout:
     """Reader of the layout ``name``; InputError names the known ones."""
+    if name == LAYOUT:
+        raise InputError(
+            f"Jets of a table (layout {LAYOUT}) have no particles: they cannot be clustered, and "
+            "no pile-up taken off them; taggers mlp and trees read them with jets_from: ntuples."
+        )
     get_signature(name)
     return LAYOUTS[name]
