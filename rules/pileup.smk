@@ -13,7 +13,9 @@ PILEUP_EVALUATED = [
     )
 ]
 PILEUP_COMPARED = list(CONFIG.pileup.comparison.samples)
-PILEUP_FIGURES = pileup_figure_names(PILEUP_EVALUATED, PILEUP_COMPARED)
+PILEUP_FIGURES = pileup_figure_names(
+    PILEUP_EVALUATED, PILEUP_COMPARED, learned=bool(LEARNED)
+)
 
 
 def evaluated_parts(pattern):
@@ -64,6 +66,23 @@ def learned_settings(method):
     """What a training depends on: not how many others there are with other seeds."""
     fields = [name for name in type(LEARNED[method]).model_fields if name != "seeds"]
     return settings("seed", *(f"pileup.learned.{method}.{name}" for name in fields))
+
+
+def trained_densities():
+    """The settings that tell which densities of pile-up the learned methods were trained on."""
+    known = [
+        name
+        for name in sorted(CONFIG.pileup.trained_on)
+        if CONFIG.ntuples.samples[name].kind == "generated"
+    ]
+    return [
+        *(f"pileup.learned.{method}.samples" for method in LEARNED),
+        *(
+            f"ntuples.samples.{name}.{key}"
+            for name in known
+            for key in ("pileup", "pileup_profile")
+        ),
+    ]
 
 
 def learned_gpu(method):
@@ -193,7 +212,9 @@ rule pileup_evaluate:
         gpu=0,
     params:
         code=code("pileup.evaluate"),
-        settings=settings("seed", "pileup.evaluation", "pileup.classical"),
+        settings=settings(
+            "seed", "pileup.evaluation", "pileup.classical", *trained_densities()
+        ),
     message:
         "Pile-up: comparing the methods on generated samples"
     shell:
@@ -281,7 +302,7 @@ rule pileup_plot:
         gpu=0,
     params:
         code=code("pileup.plot"),
-        settings=settings(),
+        settings=settings("ntuples.beams.energy"),
     message:
         "Pile-up: figures"
     shell:

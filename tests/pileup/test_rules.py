@@ -9,11 +9,13 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from fullchain.dag.parts import part
 from fullchain.errors import InputError
 from fullchain.jets.settings import OF_THE_FILE
+from fullchain.pileup.densities import trained_ranges
 from fullchain.pileup.methods import CLASSICAL
 from fullchain.pileup.settings import CLASSICAL as NAMES
-from fullchain.settings import validate
+from fullchain.settings import merge, read_yaml, validate
 
 GRAPH = {"kind": "graph", "samples": ["qcd_pu50"], "seeds": 2}
 
@@ -63,6 +65,10 @@ def test_paths_are_quoted(project: Path) -> None:
             {"jets": {"clustering": {"mitigation": "pupi"}}},
             r"jets.clustering.mitigation: no method is called 'pupi'.*puppi",
         ),
+        ({"pileup": {"evaluation": {"leading_jets": "AK6"}}}, "leading_jets.*'AK8' or 'AK4'"),
+        ({"pileup": {"evaluation": {"n95_pixel": 0.0}}}, "n95_pixel"),
+        ({"pileup": {"evaluation": {"correlation_beta": -1.0}}}, "correlation_beta"),
+        ({"pileup": {"evaluation": {"baseline": "puppi"}}}, "baseline"),
         ({"pileup": {"learned": {"puppi": GRAPH}}}, "'puppi' cannot name a method"),
         ({"pileup": {"learned": {"graph_seed1": GRAPH}}}, "for one training of a method"),
         ({"pileup": {"learned": {"graph": {**GRAPH, "samples": ["tt_pu5"]}}}}, "tt_pu50"),
@@ -98,6 +104,40 @@ def test_learned_methods_are_measured_on_samples_that_did_not_train_them() -> No
 def test_jets_may_take_a_learned_method() -> None:
     learned = {"pileup": {"learned": {"graph": GRAPH}}}
     validate({**learned, "jets": {"clustering": {"mitigation": "graph"}}})
+
+
+def test_the_sample_like_that_of_pumml(project: Path) -> None:
+    files = [project / "config" / name for name in ("config.yaml", "pumml.yaml")]
+    chosen = validate(merge(*map(read_yaml, files)), "pumml")
+    assert chosen.ntuples.beams.energy == 13000.0
+    assert chosen.tagging is None and chosen.inference is None and chosen.pileup is not None
+    samples = chosen.ntuples.samples
+    assert {one.process for one in samples.values()} == {"scalar"}  # type: ignore[union-attr]
+    pileup = chosen.pileup
+    assert {one.kind for one in pileup.learned.values()} == {"pumml", "graph"}
+    assert all(one.seeds >= 3 for one in pileup.learned.values())
+    (train,) = pileup.trained_on
+    assert samples[train].pileup == 140.0  # type: ignore[union-attr]
+    measured = [one for name, one in samples.items() if name != train]
+    assert all(one.events <= pileup.evaluation.max_events for one in measured)  # type: ignore[union-attr]
+    profiles = [one.pileup_profile for one in measured if one.pileup_profile]  # type: ignore[union-attr]
+    assert [(min(one), max(one)) for one in profiles] == [(0, 180)]
+    assert (pileup.evaluation.leading_jets, pileup.evaluation.jet_pt_min) == ("AK4", 100.0)
+    assert pileup.evaluation.jet_abs_eta_max == 2.5
+
+
+def test_the_evaluation_is_told_what_was_trained_on(project: Path) -> None:
+    text = (project / "rules/pileup.smk").read_text()
+    (source,) = re.findall(
+        r"^def trained_densities\(.*\n(?:    .*\n|\n(?=    ))+", text, re.MULTILINE
+    )
+    config = validate({"pileup": {"learned": {"graph": GRAPH}}})
+    assert config.pileup is not None
+    found = {"CONFIG": config, "LEARNED": config.pileup.learned}
+    exec(source, found)
+    paths = found["trained_densities"]()  # type: ignore[operator]
+    ranges = trained_ranges(part(config.model_dump(mode="json"), *paths))
+    assert ranges == {"graph": (pytest.approx(50 - 2 * 50**0.5), pytest.approx(50 + 2 * 50**0.5))}
 
 
 def test_methods_without_training_are_known_by_name(project: Path) -> None:

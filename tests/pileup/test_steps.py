@@ -2,6 +2,7 @@
 
 import json
 
+import matplotlib.pyplot
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -17,12 +18,16 @@ from fullchain.pileup.methods import CLASSICAL
 from fullchain.pileup.reading import read_chunks
 from fullchain.pileup.settings import PileupSettings
 from fullchain.pileup.weight_file import weight_writer
+from fullchain.plotting import FigureSet
 from fullchain.step import Given
 
 
 def given(**pileup):
     model = PileupSettings.model_validate(pileup)
     return Given({"seed": 1, "pileup": model.model_dump(mode="json")})
+
+
+OF_PLOT = Given({"ntuples": {"beams": {"energy": 13000.0}}})
 
 
 def weigh(manifest, folder, method):
@@ -134,21 +139,55 @@ def test_an_unknown_method_is_named(toy, tmp_path):
         weigh(toy, tmp_path, "pupi")
 
 
-def test_methods_are_compared_and_drawn(toy, tmp_path):
+@pytest.fixture
+def drawn(monkeypatch):
+    """What is drawn; of the files, which take long, one is written."""
+    entries = []
+    write = FigureSet.save
+
+    def record(self, fig, name, title, caption):
+        entries.append({"name": name, "title": title, "caption": caption})
+        if name.startswith("jet_mass"):
+            write(self, fig, name, title, caption)
+        matplotlib.pyplot.close(fig)
+
+    monkeypatch.setattr(FigureSet, "save", record)
+    return entries
+
+
+def test_methods_are_compared_and_drawn(toy, tmp_path, drawn):
     chosen = given(evaluation={"replicas": 20, "min_entries": 5, "interactions": [30, 50, 70]})
     numbers, cost = tmp_path / "numbers.json", tmp_path / "cost.json"
-    learned = tmp_path / "0000.parquet"
-    with weight_writer(learned, "graph", "toy") as writer:
-        for chunk in read_chunks(toy, events_per_chunk=17, truth=True):
-            events = chunk.events
-            ids = (events.run, events.luminosity_block, events.event)
-            hard = events.truth.hard_fraction
-            writer.write(chunk.file, chunk.first, ids, hard, events.event_offsets)
-    evaluate.main(manifests=[toy], weights=[learned], numbers=numbers, cost=cost, settings=chosen)
+    # learned weights, and two trainings of them that lose neutral candidates by chance
+    lost = {"graph": 0.0, "graph_seed0": 0.05, "graph_seed1": 0.2}
+    learned = []
+    for name, share in lost.items():
+        learned.append(tmp_path / name / "0000.parquet")
+        learned[-1].parent.mkdir()
+        rng = np.random.default_rng(6)
+        with weight_writer(learned[-1], name, "toy") as writer:
+            for chunk in read_chunks(toy, events_per_chunk=17, truth=True):
+                events = chunk.events
+                ids = (events.run, events.luminosity_block, events.event)
+                kept = rng.random(len(events.pt)) >= share * (events.charge == 0)
+                hard = events.truth.hard_fraction * kept
+                writer.write(chunk.file, chunk.first, ids, hard, events.event_offsets)
+    chosen.values["pileup"]["learned"] = {"graph": {"samples": ["train"]}}
+    trained = {"pileup": 41.0, "pileup_profile": {}}
+    chosen.values["ntuples"] = {"samples": {"train": trained}}
+    evaluate.main(manifests=[toy], weights=learned, numbers=numbers, cost=cost, settings=chosen)
     found = json.loads(numbers.read_text())["samples"]["toy"]
     methods = found["methods"]
-    assert list(methods) == ["none", "chs", "puppi", "softkiller", "graph", "truth"]
-    assert methods["graph"]["met"] == methods["truth"]["met"]
+    assert list(methods) == ["none", "chs", "puppi", "softkiller", *lost, "truth"]
+    assert methods["graph"]["n95"]["error_iqr"][0] == 0.0
+    assert methods["graph_seed0"]["trained"] == pytest.approx([41 - 2 * 41**0.5, 41 + 2 * 41**0.5])
+    assert [one["beyond"] for one in methods["graph"]["jet_mass"]["bins"]] == [False, True]
+    by_seed = methods["graph"]["jet_mass"]["iqr_over_puppi_by_seed"]
+    graph_met, true_met = (methods[name]["met"] for name in ("graph", "truth"))
+    assert graph_met["resolution"] == true_met["resolution"]
+    assert [one["resolution"] for one in graph_met["bins"]] == [
+        one["resolution"] for one in true_met["bins"]
+    ]
     assert methods["graph"]["jet_pt"]["correlation"][0] == pytest.approx(1)
     jet = {method: entries["jet_mass"] for method, entries in methods.items()}
     assert jet["none"]["response"][0] > 1.05 * jet["truth"]["response"][0]
@@ -163,21 +202,59 @@ def test_methods_are_compared_and_drawn(toy, tmp_path):
     _, rows = read_metrics(metrics)
     by_name = {row.name: row for row in rows}
     assert by_name["toy.puppi.jet_mass.gain"].value == jet["puppi"]["gain"][0]
+    row = by_name["toy.graph.jet_mass.iqr_over_puppi_by_seed"]
+    assert row.value == by_seed["mean"][0]
+    assert row.uncertainty == pytest.approx(np.hypot(by_seed["mean"][1], by_seed["spread"]))
+    assert "2 trainings" in row.note and "which the weights were trained on" in row.note
+    assert by_name["toy.puppi.ecf3.error_iqr"].value == methods["puppi"]["ecf3"]["error_iqr"][0]
+    assert "toy.none.jet_mass.gain" not in by_name
     index = tmp_path / "figures" / "index.json"
     index.parent.mkdir()
-    plot.main(numbers=numbers, cost=cost, index=index, settings=Given({}))
-    drawn = [entry["name"] for entry in json.loads(index.read_text())]
-    assert drawn == figures.names(["toy"], [])
+    plot.main(numbers=numbers, cost=cost, index=index, settings=OF_PLOT)
+    captions = {entry["name"]: entry["caption"] for entry in drawn}
+    assert (index.parent / "jet_mass_toy.png").exists()
+    assert list(captions) == figures.names(["toy"], [], learned=True)
+    assert "not trained on" in captions["error_iqr_toy"]
     again = tmp_path / "again.json"
-    evaluate.main(manifests=[toy], weights=[learned], numbers=again, cost=cost, settings=chosen)
+    evaluate.main(manifests=[toy], weights=learned, numbers=again, cost=cost, settings=chosen)
     assert again.read_bytes() == numbers.read_bytes()
 
 
 def test_nothing_to_compare_is_no_error(tmp_path):
     numbers, cost, index = (tmp_path / f"{n}.json" for n in ("numbers", "cost", "index"))
     evaluate.main(numbers=numbers, cost=cost, settings=given())
-    plot.main(numbers=numbers, cost=cost, index=index, settings=Given({}))
+    plot.main(numbers=numbers, cost=cost, index=index, settings=OF_PLOT)
     assert json.loads(index.read_text()) == []
+
+
+def test_figures_without_learned_weights_do_not_speak_of_them(toy, tmp_path, drawn):
+    chosen = given(
+        evaluation={"replicas": 20, "min_entries": 5, "leading_jets": "AK4", "baseline": "chs"}
+    )
+    numbers, cost, index = (tmp_path / f"{n}.json" for n in ("numbers", "cost", "index"))
+    evaluate.main(manifests=[toy], numbers=numbers, cost=cost, settings=chosen)
+    plot.main(numbers=numbers, cost=cost, index=index, settings=OF_PLOT)
+    assert [entry["name"] for entry in drawn] == figures.names(["toy"], [])
+    titles = [entry["title"] for entry in drawn]
+    assert any("AK4 jet mass" in title for title in titles)
+    assert not any("AK8" in text for entry in drawn for text in entry.values())
+    assert not any("trained" in entry["caption"] for entry in drawn)
+    metrics = tmp_path / "metrics.json"
+    tabulate.main(numbers=numbers, metrics=metrics, settings=Given({}))
+    rows = {row.name: row for row in read_metrics(metrics)[1]}
+    assert "toy.chs.jet_mass.gain" not in rows
+    gain = rows["toy.puppi.jet_mass.gain"]
+    assert gain.label == "toy, puppi: resolution over that of CHS, mass of AK4 jets"
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", "no JSON"])
+def test_files_that_hold_no_numbers_are_named(tmp_path, content):
+    numbers = tmp_path / "numbers.json"
+    numbers.write_text(content)
+    with pytest.raises(InputError, match=r"numbers\.json: not numbers of the stage pileup"):
+        tabulate.main(numbers=numbers, metrics=tmp_path / "metrics.json", settings=Given({}))
+    with pytest.raises(InputError, match=r"numbers\.json: not numbers of the stage pileup"):
+        plot.main(numbers=numbers, cost=numbers, index=tmp_path / "index.json", settings=OF_PLOT)
 
 
 def test_truth_that_is_not_there_is_named(make_part, tmp_path):

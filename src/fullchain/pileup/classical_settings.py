@@ -195,10 +195,22 @@ class EvaluationSettings(SettingsModel):
         description="generated samples to compare the methods on; null: all with pile-up",
     )
     max_events: int = Field(600, ge=10, description="events of each sample that are looked at")
-    jet_pt_min: float = Field(
-        400.0, gt=0, description="least pT of the particle-level AK8 jets [GeV]; the two leading"
+    leading_jets: Literal["AK8", "AK4"] = Field(
+        "AK8",
+        description="jets whose pT, mass and shapes are compared, anti-kT with R = 0.8 or 0.4: the "
+        "two leading particle-level ones",
     )
+    jet_pt_min: float = Field(400.0, gt=0, description="least pT of these jets [GeV]")
     jet_abs_eta_max: float = Field(2.0, gt=0, description="their largest |eta|")
+    n95_pixel: float = Field(
+        0.1, gt=0, description="side of the pixels in eta and phi that N95 counts"
+    )
+    correlation_beta: float = Field(
+        4.0, gt=0, description="exponent of the angles in ECF2 and ECF3"
+    )
+    baseline: Literal["none", "chs"] = Field(
+        "none", description="method whose resolution others are compared with (gain)"
+    )
     small_jet_pt_min: float = Field(
         30.0, ge=15, description="least pT of the particle-level AK4 jets [GeV]"
     )
@@ -210,7 +222,7 @@ class EvaluationSettings(SettingsModel):
         50.0, gt=0, description="least true missing pT of events that give its response [GeV]"
     )
     interactions: tuple[float, ...] = Field(
-        (0, 10, 20, 30, 40, 45, 50, 55, 60, 70, 80, 100, 120, 130, 140, 150, 160, 200),
+        (0, 1, 10, 30, 40, 45, 50, 55, 60, 70, 95, 125, 135, 145, 160, 200),
         min_length=2,
         description="edges of the bins in the number of pile-up interactions",
     )

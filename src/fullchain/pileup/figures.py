@@ -2,15 +2,29 @@
 
 from collections.abc import Sequence
 
-METHODS = ("jet_pt", "jet_mass", "met")
-"""Quantities that are drawn against the number of interactions."""
+AGAINST_INTERACTIONS = (
+    "jet_pt",
+    "jet_mass",
+    "dijet_mass",
+    "met",
+    "small_jets",
+    "error_iqr",
+    "correlation",
+    "kept_against",
+)
+"""What is drawn against the number of interactions."""
+
+OVER_PUPPI = "over_puppi"
+"""Drawn against it, too, where there are learned weights."""
 
 
-def names(evaluated: Sequence[str], compared: Sequence[str]) -> list[str]:
-    """Give the names of all figures, for these samples."""
+def names(evaluated: Sequence[str], compared: Sequence[str], learned: bool = False) -> list[str]:
+    """Give the names of all figures, for these samples, with or without learned weights."""
     found = []
     for sample in evaluated:
-        found += [f"{quantity}_{sample}" for quantity in METHODS]
+        found += [f"{quantity}_{sample}" for quantity in AGAINST_INTERACTIONS]
+        if learned:
+            found.append(f"{OVER_PUPPI}_{sample}")
         found.append(f"kept_{sample}")
     if evaluated:
         found.append("cost")

@@ -56,6 +56,11 @@ def number(results: Array) -> Number:
     return [float(results[0]), float(np.nanstd(results[1:]))]
 
 
+def known_ratio(above: Array, below: Array) -> Array:
+    """Divide; NaN where there is nothing to divide by."""
+    return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0)
+
+
 def response(pairs: Pairs, weights: Array) -> dict[str, Array]:
     """Median of value / reference, and its resolution relative to that median; by replica."""
     low, middle, high = quantiles(
@@ -71,10 +76,13 @@ def difference(pairs: Pairs, weights: Array) -> dict[str, Array]:
 
 
 def agreement(pairs: Pairs, weights: Array) -> dict[str, Array]:
-    """Interquartile range of the percent error, and Pearson correlation, as PUMML; by replica."""
+    """Median and interquartile range of the percent error, and Pearson correlation; by replica.
+
+    Range and correlation are those of PUMML (arXiv:1707.08600).
+    """
     each = weights[:, pairs.event]
     error = 100.0 * (pairs.value / pairs.reference - 1.0)
-    low, high = quantiles(error, each, (0.25, 0.75)).T
+    low, middle, high = quantiles(error, each, (0.25, 0.5, 0.75)).T
     total = each.sum(axis=1)
     x, y = pairs.value, pairs.reference
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -83,4 +91,4 @@ def agreement(pairs: Pairs, weights: Array) -> dict[str, Array]:
         variance_x = each @ (x * x) / total - mean_x**2
         variance_y = each @ (y * y) / total - mean_y**2
         correlation = covariance / np.sqrt(variance_x * variance_y)
-    return {"error_iqr": high - low, "correlation": correlation}
+    return {"error_median": middle, "error_iqr": high - low, "correlation": correlation}

@@ -1,19 +1,21 @@
 """Collect the numbers of the stage: each method on each sample, and stored weights beside ours."""
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from fullchain.errors import InputError
 from fullchain.metrics import Metric, write_metrics
+from fullchain.pileup.saved_numbers import read_numbers
 from fullchain.step import Given, Input, Output
 
 _QUANTITIES = {
-    "jet_pt": "pT of AK8 jets",
-    "jet_mass": "mass of AK8 jets",
-    "dijet_mass": "mass of two AK8 jets",
+    "jet_pt": "pT of {jets} jets",
+    "jet_mass": "mass of {jets} jets",
+    "dijet_mass": "mass of two {jets} jets",
+    "n95": "N95 of {jets} jets",
+    "ecf2": "ECF2 of {jets} jets",
+    "ecf3": "ECF3 of {jets} jets",
     "central_jet_pt": "pT of central AK4 jets",
     "forward_jet_pt": "pT of forward AK4 jets",
     "met": "missing pT",
@@ -22,10 +24,14 @@ _QUANTITIES = {
 _STATISTICS = {
     "response": ("median response", ""),
     "resolution": ("resolution", ""),
-    "gain": ("resolution over that without mitigation", ""),
+    "gain": ("resolution over that {baseline}", ""),
+    "error_median": ("median error against true weights", "%"),
     "error_iqr": ("IQR of the error against true weights", "%"),
     "correlation": ("correlation with true weights", ""),
+    "iqr_over_puppi": ("IQR of the error over PUPPI's", ""),
 }
+_BEYOND = 0.1  # tails of the numbers of interactions lie beyond even where the mean is the same
+_BASELINES = {"none": "without mitigation", "chs": "of CHS"}
 
 
 def main(
@@ -43,44 +49,39 @@ def main(
         A file does not hold the numbers it should.
     """
     rows: list[Metric] = []
-    for sample, content in read_json(numbers, "samples").items():
-        for method, entries in content["methods"].items():
-            rows += method_metrics(sample, method, entries)
+    for sample, content in read_numbers(numbers, "samples").items():
+        for method in content["methods"]:
+            rows += method_metrics(sample, method, content)
     for path in comparisons:
-        rows += comparison_metrics(read_json(path, "sample"), read_json(path, ""))
+        rows += comparison_metrics(read_numbers(path, "sample"), read_numbers(path))
     write_metrics(metrics, "pileup", [row for row in rows if math.isfinite(row.uncertainty)])
 
 
-def read_json(path: Path, key: str) -> Any:
-    """Give what a file has under a key, or all of it.
-
-    Raises
-    ------
-    InputError
-        The file is not what a step of this stage wrote.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return content[key] if key else content
-    except (ValueError, KeyError, TypeError) as problem:
-        raise InputError(f"{path}: not numbers of the stage pileup ({problem}); rerun it") from None
-
-
-def method_metrics(sample: str, method: str, entries: dict[str, Any]) -> Iterator[Metric]:
-    """Give the metrics of one method on one sample."""
-    for quantity, text in _QUANTITIES.items():
+def method_metrics(sample: str, method: str, content: dict[str, Any]) -> Iterator[Metric]:
+    """Give the metrics of one method on one sample, of which `content` holds the numbers."""
+    entries = content["methods"][method]
+    baseline = content["baseline"]
+    note = _beyond(entries)
+    for quantity, words_of_quantity in _QUANTITIES.items():
+        text = words_of_quantity.format(jets=content["jets"])
+        numbers = entries.get(quantity, {})
         for statistic, (words, unit) in _STATISTICS.items():
-            value = entries.get(quantity, {}).get(statistic)
-            if value is None or (statistic == "gain" and method == "none"):
+            if statistic not in numbers or (statistic == "gain" and method == baseline):
                 continue
             if quantity == "met" and statistic == "resolution":
                 words, unit = "resolution of a component", "GeV"
             yield _bootstrap(
                 f"{sample}.{method}.{quantity}.{statistic}",
-                value,
-                f"{sample}, {method}: {words}, {text}",
+                numbers[statistic],
+                f"{sample}, {method}: {words.format(baseline=_BASELINES[baseline])}, {text}",
                 unit,
+                note,
             )
+        if "iqr_over_puppi_by_seed" in numbers:
+            yield _over_seeds(
+                f"{sample}.{method}.{quantity}", numbers["iqr_over_puppi_by_seed"],
+                f"{sample}, {method}: {_STATISTICS['iqr_over_puppi'][0]}, {text}", note,
+            )  # fmt: skip
     if method in ("none", "truth"):
         return  # keep everything, and what is to be kept
     for category, kept in entries.get("kept", {}).items():
@@ -91,6 +92,34 @@ def method_metrics(sample: str, method: str, entries: dict[str, Any]) -> Iterato
                 value,
                 f"{sample}, {method}: part of the {category} pT of {what} that is kept",
             )
+
+
+def _beyond(entries: dict[str, Any]) -> str | None:
+    """Say which part of the events has densities that the weights were not trained on."""
+    if entries.get("beyond", 0.0) < _BEYOND:
+        return None
+    low, high = entries["trained"]
+    return (
+        f"{entries['beyond']:.0%} of the events have numbers of interactions outside of "
+        f"{low:.0f} to {high:.0f}, which the weights were trained on"
+    )
+
+
+def _over_seeds(name: str, found: dict[str, Any], label: str, note: str | None) -> Metric:
+    """Give the mean over trainings; its uncertainty has that of the events and their spread."""
+    value, events = found["mean"]
+    parts = (
+        f"{found['trainings']} trainings; uncertainty of the events {events:.3f}, standard "
+        f"deviation of the trainings {found['spread']:.3f}; 0.8 is a fifth better than PUPPI"
+    )
+    return Metric(
+        f"{name}.iqr_over_puppi_by_seed",
+        value,
+        math.hypot(events, found["spread"]),
+        "bootstrap and seeds",
+        f"{label}, mean of single trainings",
+        note=f"{parts}; {note}" if note else parts,
+    )
 
 
 def comparison_metrics(sample: str, content: dict[str, Any]) -> Iterator[Metric]:
@@ -115,5 +144,7 @@ def comparison_metrics(sample: str, content: dict[str, Any]) -> Iterator[Metric]
             )
 
 
-def _bootstrap(name: str, value: list[float], label: str, unit: str = "") -> Metric:
-    return Metric(name, value[0], value[1], "bootstrap", label, unit)
+def _bootstrap(
+    name: str, value: list[float], label: str, unit: str = "", note: str | None = None
+) -> Metric:
+    return Metric(name, value[0], value[1], "bootstrap", label, unit, note=note)
