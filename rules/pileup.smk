@@ -1,7 +1,8 @@
 # Pile-up: weights of candidates where the jets need them, and a comparison of the methods.
 from types import SimpleNamespace
 
-from fullchain.pileup.figures import names as pileup_figure_names
+from fullchain.pileup.discrimination_pairs import pairs as pileup_pairs
+from fullchain.pileup.figures import names as pileup_figure_names, of_pairs
 
 LEARNED = CONFIG.pileup.learned
 PILEUP_EVALUATED = [
@@ -13,9 +14,15 @@ PILEUP_EVALUATED = [
     )
 ]
 PILEUP_COMPARED = list(CONFIG.pileup.comparison.samples)
+PILEUP_PAIRS = pileup_pairs(
+    CONFIG.pileup.discrimination.pairs,
+    CONFIG.ntuples.samples,
+    CONFIG.pileup.trained_on,
+)
 PILEUP_FIGURES = pileup_figure_names(
     PILEUP_EVALUATED, PILEUP_COMPARED, learned=bool(LEARNED)
 )
+PILEUP_FIGURES += of_pairs(PILEUP_PAIRS)
 
 
 def evaluated_parts(pattern):
@@ -25,6 +32,16 @@ def evaluated_parts(pattern):
         sample = CONFIG.ntuples.samples[name]
         each = getattr(sample, "events_per_job", CONFIG.pileup.evaluation.max_events)
         needed = -(-CONFIG.pileup.evaluation.max_events // each)
+        wanted += part_files(pattern, name)[:needed]
+    return wanted
+
+
+def paired_parts(pair, pattern, which=("signal", "background")):
+    """Files of the parts of a pair of samples, as far as the events are needed."""
+    wanted = []
+    for name in (getattr(PILEUP_PAIRS[pair], one) for one in which):
+        each = CONFIG.ntuples.samples[name].events_per_job
+        needed = -(-CONFIG.pileup.discrimination.max_events // each)
         wanted += part_files(pattern, name)[:needed]
     return wanted
 
@@ -223,6 +240,54 @@ rule pileup_evaluate:
         " --cost {output.cost:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
+rule pileup_discriminate:
+    input:
+        lambda w: paired_parts(w.pair, "ntuples/{sample}/{part}.root"),
+        signals=lambda w: paired_parts(
+            w.pair, "ntuples/{sample}/{part}.json", ("signal",)
+        ),
+        backgrounds=lambda w: paired_parts(
+            w.pair, "ntuples/{sample}/{part}.json", ("background",)
+        ),
+        # Of each method; its single trainings are measured by pileup_evaluate.
+        weights=lambda w: [
+            path
+            for name in LEARNED
+            for path in paired_parts(
+                w.pair, f"pileup/weights/{name}/{{sample}}/{{part}}.parquet"
+            )
+        ],
+    output:
+        numbers=result("pileup/discrimination/{pair}.json"),
+    log:
+        log_of("pileup_discriminate", "{pair}"),
+    benchmark:
+        bench_of("pileup_discriminate", "{pair}")
+    wildcard_constraints:
+        pair="|".join(PILEUP_PAIRS) or "none",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=0,
+    params:
+        code=code("pileup.discriminate"),
+        settings=settings(
+            "seed",
+            "pileup.discrimination",
+            "pileup.classical",
+            "jets.substructure",
+            "jets.truth.label_radius",
+            *trained_densities(),
+        ),
+    message:
+        "Pile-up: telling top jets from QCD jets with each method, {wildcards.pair}"
+    shell:
+        "fullchain pileup discriminate --pair {wildcards.pair} --signals {input.signals:q}"
+        " --backgrounds {input.backgrounds:q} --weights {input.weights:q}"
+        " --numbers {output.numbers:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
 rule pileup_compare:
     input:
         lambda w: [
@@ -258,6 +323,7 @@ rule pileup_tabulate:
         comparisons=[
             result(f"pileup/comparison/{name}.json") for name in PILEUP_COMPARED
         ],
+        pairs=[result(f"pileup/discrimination/{name}.json") for name in PILEUP_PAIRS],
     output:
         metrics=result("pileup/metrics.json"),
     log:
@@ -276,7 +342,8 @@ rule pileup_tabulate:
         "Pile-up: numbers of all methods"
     shell:
         "fullchain pileup tabulate --numbers {input.numbers:q}"
-        " --comparisons {input.comparisons:q} --metrics {output.metrics:q}"
+        " --comparisons {input.comparisons:q} --pairs {input.pairs:q}"
+        " --metrics {output.metrics:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 
@@ -287,6 +354,7 @@ rule pileup_plot:
         comparisons=[
             result(f"pileup/comparison/{name}.json") for name in PILEUP_COMPARED
         ],
+        pairs=[result(f"pileup/discrimination/{name}.json") for name in PILEUP_PAIRS],
     output:
         figures("pileup", PILEUP_FIGURES),
         report_figures("pileup", PILEUP_FIGURES),
@@ -307,5 +375,6 @@ rule pileup_plot:
         "Pile-up: figures"
     shell:
         "fullchain pileup plot --numbers {input.numbers:q} --cost {input.cost:q}"
-        " --comparisons {input.comparisons:q} --index {output.index:q}"
+        " --comparisons {input.comparisons:q} --pairs {input.pairs:q}"
+        " --index {output.index:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"

@@ -22,6 +22,7 @@ from fullchain.jets.settings import OF_THE_FILE, JetsSettings
 from fullchain.model import SettingsModel
 from fullchain.ntuples.settings import NtuplesSettings
 from fullchain.paper.settings import PaperSettings
+from fullchain.pileup.discrimination_pairs import pairs
 from fullchain.pileup.settings import PileupSettings
 from fullchain.tagging.settings import TaggingSettings
 
@@ -82,6 +83,18 @@ class Settings(SettingsModel):
         return self
 
     @model_validator(mode="after")
+    def _pairs_can_be_measured(self) -> "Settings":
+        """Check that samples whose jets are told apart have the truth, and the same pile-up."""
+        if self.pileup:
+            try:
+                pairs(
+                    self.pileup.discrimination.pairs, self.ntuples.samples, self.pileup.trained_on
+                )
+            except ValueError as problem:
+                raise ValueError(f"pileup.{problem}") from None
+        return self
+
+    @model_validator(mode="after")
     def _jets_are_in_the_ntuples(self) -> "Settings":
         """Check that taggers which read the ntuples directly find jets there."""
         if self.tagging is None:
@@ -136,6 +149,9 @@ class Settings(SettingsModel):
         if self.pileup:
             for name in self.pileup.evaluation.samples or ():
                 yield "pileup.evaluation.samples", "sample", name, samples
+            for where, pair in (self.pileup.discrimination.pairs or {}).items():
+                for name in (pair.signal, pair.background):
+                    yield f"pileup.discrimination.pairs.{where}", "sample", name, samples
             for method, chosen in self.pileup.learned.items():
                 for name in chosen.samples:
                     yield f"pileup.learned.{method}.samples", "sample", name, samples

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from fullchain.pileup.discrimination_figures import draw_discrimination
 from fullchain.pileup.interaction_figures import draw_against_interactions
 from fullchain.pileup.method_look import drawn, look, name_of
 from fullchain.pileup.saved_numbers import read_numbers
@@ -26,6 +27,7 @@ def main(
     numbers: Annotated[Path, Input("numbers of 'pileup evaluate'")],
     cost: Annotated[Path, Input("times of 'pileup evaluate'")],
     comparisons: Annotated[list[Path], Input("numbers of 'pileup compare'")] = [],  # noqa: B006
+    pairs: Annotated[list[Path], Input("numbers of 'pileup discriminate'")] = [],  # noqa: B006
     index: Annotated[Path, Output("list of the figures, beside which they lie")],
     settings: Given,
 ) -> None:
@@ -46,6 +48,7 @@ def main(
         _draw_cost(figures, times, energy)
     for path in comparisons:
         _draw_stored(figures, read_numbers(path))
+    draw_discrimination(figures, [read_numbers(path) for path in pairs], energy)
     figures.write()
 
 

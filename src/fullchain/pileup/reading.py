@@ -1,7 +1,7 @@
 """Reading the candidates of a part of a sample, some events at a time."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,15 @@ _COLLECTIONS = ("PFCands", "PFCand")
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some events; `file` is the place of their file in the part, `first` their first entry."""
+    """Some events; `file` is the place of their file in the part, `first` their first entry.
+
+    `further` is what was read besides, None if nothing was asked for.
+    """
 
     file: int
     first: int
     events: Events
+    further: Any = None
 
 
 def covers_whole_event(part: PartManifest) -> bool:
@@ -50,6 +54,7 @@ def read_chunks(
     events_per_chunk: int,
     max_events: int | None = None,
     truth: bool = False,
+    further: Callable[[Layout, Any, Events], Any] | None = None,
 ) -> Iterator[Chunk]:
     """Read the candidates of a part.
 
@@ -61,6 +66,8 @@ def read_chunks(
         Read no more than these.
     truth
         Read the truth of generated samples, too.
+    further
+        Called with layout, NanoEvents and events of each chunk, for what else is to be read.
 
     Raises
     ------
@@ -89,9 +96,10 @@ def read_chunks(
                 try:
                     raw = _open(path, entry.tree, first, last, layout, part.timeout)
                     events = _events(layout, raw, truth)
+                    besides = further(layout, raw, events) if further else None
                 except InputError as problem:
                     raise InputError(f"{path}: {problem}") from None
-            yield Chunk(number, first, events)
+            yield Chunk(number, first, events, besides)
 
 
 def _inspect(path: str, tree: str, part: PartManifest, layout: Layout) -> None:

@@ -10,6 +10,7 @@ from fullchain.pileup.classical_settings import (
     ComparisonSettings,
     EvaluationSettings,
 )
+from fullchain.pileup.discrimination_settings import DiscriminationSettings
 from fullchain.pileup.learned_methods import Method
 
 CLASSICAL = ("none", "chs", "puppi", "softkiller")
@@ -31,6 +32,10 @@ class PileupSettings(SettingsModel):
     )
     evaluation: EvaluationSettings = Field(
         default_factory=EvaluationSettings, description="comparison of the methods"
+    )
+    discrimination: DiscriminationSettings = Field(
+        default_factory=DiscriminationSettings,
+        description="soft-drop mass, N-subjettiness and top tagging with each method",
     )
     comparison: ComparisonSettings = Field(
         default_factory=ComparisonSettings, description="comparison with stored weights"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fullchain.metrics import Metric, write_metrics
+from fullchain.pileup.discrimination_metrics import pair_metrics
 from fullchain.pileup.saved_numbers import read_numbers
 from fullchain.step import Given, Input, Output
 
@@ -38,6 +39,7 @@ def main(
     *,
     numbers: Annotated[Path, Input("numbers of 'pileup evaluate'")],
     comparisons: Annotated[list[Path], Input("numbers of 'pileup compare'")] = [],  # noqa: B006
+    pairs: Annotated[list[Path], Input("numbers of 'pileup discriminate'")] = [],  # noqa: B006
     metrics: Annotated[Path, Output("numbers of the stage, metrics.json")],
     settings: Given,
 ) -> None:
@@ -54,6 +56,8 @@ def main(
             rows += method_metrics(sample, method, content)
     for path in comparisons:
         rows += comparison_metrics(read_numbers(path, "sample"), read_numbers(path))
+    for path in pairs:
+        rows += pair_metrics(read_numbers(path))
     write_metrics(metrics, "pileup", [row for row in rows if math.isfinite(row.uncertainty)])
 
 
