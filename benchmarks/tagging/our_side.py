@@ -91,7 +91,8 @@ def predict(model: str, number: int, root: Path, folder: Path, how: dict[str, An
 
 
 def warm_up(folder: Path) -> None:
-    """Have Python keep the byte code of all modules, as it does in a first run."""
+    """Have Python keep the byte code of all modules, and numba machine code, as in a first run."""
+    measured([sys.executable, str(Path(__file__))], folder / "warm_up_kernels.log")
     for step in ("train", "predict"):
         command = [sys.executable, "-m", "fullchain", "tagging", step, "--help"]
         measured(command, folder / f"warm_up_{step}.log")
@@ -114,3 +115,20 @@ def scores(folder: Path) -> tuple[Any, Any]:
 def numbers(folder: Path) -> dict[str, Any]:
     """What training wrote: parameters and numbers of jets among it."""
     return dict(json.loads((folder / "history.json").read_text(encoding="utf-8")))
+
+
+def compile_kernels() -> None:
+    """Train one step of a small Particle Transformer, which compiles what is compiled but once."""
+    import torch
+
+    from fullchain.tagging.cloud import ParticleCloud
+    from fullchain.tagging.particle_transformer import ParticleTransformer
+
+    network = ParticleTransformer(3, 2, embedding=(8,), pairs=(4,), heads=2, blocks=1)
+    values = torch.rand(4, 5, 9)
+    mask = torch.ones(4, 5, dtype=torch.bool)
+    network(ParticleCloud(values[..., :3], mask, values[..., :2], values[..., 5:])).sum().backward()
+
+
+if __name__ == "__main__":
+    compile_kernels()

@@ -22,6 +22,8 @@ def get_model(data_config, **options):
         num_heads=4,
         num_layers=2,
         num_cls_layers=1,
+        # As published, and as ours: a GELU after the last layer on pairs, too.
+        use_pre_activation_pair=False,
     )
     shapes = {name: (1, *shape[1:]) for name, shape in data_config.input_shapes.items()}
     return _InOrder(model), {"input_names": list(data_config.input_names), "input_shapes": shapes}

@@ -17,6 +17,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from fullchain.tagging.packed_attention import Packing
+from fullchain.tagging.packed_attention import pair_features as packed_features
+from fullchain.tagging.packed_layers import linear_gelu, sums
+
 FEATURES = ("ln_kt", "ln_z", "ln_delta_r", "ln_m2")
 
 _SMALL = 1e-8
@@ -37,16 +41,17 @@ def kinematics(momenta: Tensor, mask: Tensor) -> Tensor:
     """
     real = torch.where(mask.unsqueeze(-1), momenta.double(), 0.0)
     energy, px, py, pz = real.flatten(0, 1).unbind(-1)
-    pt2 = px**2 + py**2
+    pt2 = px * px + py * py
     pt = torch.sqrt(pt2)
+    # Products and not powers, which onnxruntime calculates one number at a time.
     # Not E^2 - p^2: the difference of two squares loses twice the digits.
-    momentum = torch.sqrt(pt2 + pz**2)
+    momentum = torch.sqrt(pt2 + pz * pz)
     mass2 = (energy - momentum) * (energy + momentum)
     # What is left of a massless particle is rounding.
-    mass2 = torch.where(mass2 > 1e-14 * energy**2, mass2, 0.0)
+    mass2 = torch.where(mass2 > 1e-14 * (energy * energy), mass2, 0.0)
     transverse_mass = torch.sqrt(pt2 + mass2)
     slope = pz.abs() / transverse_mass.clamp(min=_SMALL)
-    rapidity = torch.sign(pz) * torch.log(slope + torch.sqrt(slope**2 + 1))
+    rapidity = torch.sign(pz) * torch.log(slope + torch.sqrt(slope * slope + 1))
     # onnxruntime has the arc tangent in single precision alone: one step of Newton's from there.
     phi = torch.atan2(py.float(), px.float()).double()
     phi = phi + (py * torch.cos(phi) - px * torch.sin(phi)) / pt.clamp(min=_SMALL)
@@ -77,13 +82,14 @@ def pair_features(first: Tensor, second: Tensor) -> Tensor:
     delta_y = rapidity1 - rapidity2
     delta_phi = phi1 - phi2
     delta_phi = delta_phi - 2 * math.pi * torch.round(delta_phi / (2 * math.pi))
-    delta = torch.sqrt(delta_y**2 + delta_phi**2)
+    delta = torch.sqrt(delta_y * delta_y + delta_phi * delta_phi)
     softer = torch.minimum(pt1, pt2)
     mt_product, pt_product = mt1 * mt2, pt1 * pt2
     # mT mT' - pT pT', written without a difference
-    at_rest = squared1 * mt2**2 + squared2 * pt1**2
+    at_rest = squared1 * (mt2 * mt2) + squared2 * (pt1 * pt1)
     at_rest = at_rest / (mt_product + pt_product).clamp(min=_SMALL)
-    opening = mt_product * torch.sinh(delta_y / 2) ** 2 + pt_product * torch.sin(delta_phi / 2) ** 2
+    rise, turn = torch.sinh(delta_y / 2), torch.sin(delta_phi / 2)
+    opening = mt_product * (rise * rise) + pt_product * (turn * turn)
     mass2 = squared1 + squared2 + 2 * at_rest + 4 * opening
     # Nothing but rounding tells the mass of a fast particle in single precision, and a particle
     # with itself has no other: where the directions agree, mass is zero as the distance is.
@@ -160,10 +166,19 @@ class _Layer(nn.Module):
         self.momentum = momentum
 
     def forward(self, x: Tensor, real: Tensor | None) -> Tensor:
-        mean, variance = self._statistics(x, real)
+        weight, offset = self._map(*self._statistics(x, real))
+        return torch.addmm(offset.unsqueeze(1), weight, x)
+
+    def packed(self, x: Tensor, total: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give this layer and a GELU, and the sums of the result, from x and its sums."""
+        n = float(max(x.shape[1], 1))
+        weight, offset = self._map(*self._learned(total / n, second / n, n))
+        return linear_gelu(x, weight, offset)
+
+    def _map(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Give weight and offset of the map with its norm."""
         factor = self.scale * torch.rsqrt(variance + 1e-5)
-        offset = self.shift - mean * factor
-        return torch.addmm(offset.unsqueeze(1), self.weight * factor.unsqueeze(1), x)
+        return self.weight * factor.unsqueeze(1), self.shift - mean * factor
 
     def _statistics(self, x: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
         if not self.training:
@@ -172,6 +187,10 @@ class _Layer(nn.Module):
         if real is not None:
             x, n = x * real, real.sum().clamp(min=1)
         mean, second = _Moments.apply(x, n)
+        return self._learned(mean, second, n)
+
+    def _learned(self, mean: Tensor, second: Tensor, n: float | Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of W x from the moments of x; the running ones follow them."""
         covariance = second - torch.outer(mean, mean)
         variance = ((self.weight @ covariance) * self.weight).sum(1).clamp(min=0)
         mean = self.weight @ mean
@@ -234,6 +253,17 @@ class PairEmbedding(nn.Module):
         if torch.compiler.is_compiling():
             return self._all_pairs(momenta, mask)
         return self._real_pairs(momenta, mask)
+
+    def packed(self, momenta: Tensor, mask: Tensor, packing: Packing) -> Tensor:
+        """Give the bias of the pairs (0, 0), (1, 0), (1, 1), ... of each jet, (heads, pairs)."""
+        own = self._particles(momenta, mask).index_select(1, packing.index)
+        with torch.no_grad():
+            values = self.standardise(packed_features(own, packing), None)
+        total, second = sums(values)
+        for layer in self.layers:
+            assert isinstance(layer, _Layer)
+            values, total, second = layer.packed(values, total, second)
+        return values
 
     def _real_pairs(self, momenta: Tensor, mask: Tensor) -> Tensor:
         jets, particles = mask.shape

@@ -8,15 +8,19 @@ token without layer norm (cf. CaiT, 2103.17239).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fullchain.tagging import packed_attention, packed_layers
 from fullchain.tagging.cloud import ParticleCloud
 from fullchain.tagging.masked_norm import MaskedBatchNorm
 from fullchain.tagging.pair_embedding import FORBIDDEN, PairEmbedding
+
+_Spread = Callable[[Tensor], Tensor]
 
 
 class ParticleTransformer(nn.Module):
@@ -83,18 +87,36 @@ class ParticleTransformer(nn.Module):
 
     def latent(self, cloud: ParticleCloud) -> Tensor:
         """Give what the last layer sees, shape (jets, width)."""
-        features, mask, _, momenta = cloud
-        bias = self.pairs(momenta, mask)
-        tokens = self.embedding(features, mask)
-        for block in self.blocks:
-            tokens = block(tokens, bias)
-        token = self.class_token.expand(tokens.shape[0], -1, -1)
+        mask = cloud.mask
+        tokens, spread = self._packed(cloud) if self._packs(cloud) else self._padded(cloud)
+        token = self.class_token.expand(mask.shape[0], -1, -1)
         seen = torch.where(mask, 0.0, FORBIDDEN).to(tokens.dtype)
         # The class token always sees itself, so that a jet may be without particles.
         seen = functional.pad(seen, (1, 0)).unsqueeze(0).unsqueeze(2)
         for block in self.class_blocks:
-            token = block(token, tokens, seen)
+            token = block(token, tokens, seen, spread)
         return self.norm(token.squeeze(1))
+
+    def _padded(self, cloud: ParticleCloud) -> tuple[Tensor, _Spread]:
+        """Give tokens (jets, particles, width) after the particle attention blocks."""
+        bias = self.pairs(cloud.momenta, cloud.mask)
+        tokens = self.embedding(cloud.features, cloud.mask)
+        for block in self.blocks:
+            tokens = block(tokens, partial(_attention_of_heads, bias=bias))
+        return tokens, _as_is
+
+    def _packed(self, cloud: ParticleCloud) -> tuple[Tensor, _Spread]:
+        """Give tokens (all particles, width), and what brings such to (jets, particles, width)."""
+        packing = packed_attention.Packing.of(cloud.mask)
+        bias = self.pairs.packed(cloud.momenta, cloud.mask, packing)
+        tokens = self.embedding.packed(packing.packed(cloud.features))
+        for block in self.blocks:
+            tokens = block(tokens, partial(packed_attention.attention, bias=bias, packing=packing))
+        return tokens, packing.padded
+
+    def _packs(self, cloud: ParticleCloud) -> bool:
+        """Whether jets are packed: in training, where our kernels do more than those of torch."""
+        return self.training and _has_kernels(cloud.features)
 
 
 class _Embedding(nn.Module):
@@ -113,6 +135,14 @@ class _Embedding(nn.Module):
         # Before anything else: padding may hold any number, and zero times infinity is NaN.
         features = torch.where(mask.unsqueeze(-1), features, 0.0)
         return torch.where(mask.unsqueeze(-1), self.layers(self.norm(features, mask)), 0.0)
+
+    def packed(self, features: Tensor) -> Tensor:
+        """Embed features of particles alone, shape (particles, features)."""
+        every = torch.ones(len(features), dtype=torch.bool)
+        x = self.norm(features, every)
+        for layer in self.layers:
+            x = _gelu(x) if isinstance(layer, nn.GELU) else layer(x)
+        return x
 
 
 class _Layers(nn.Module):
@@ -136,22 +166,19 @@ class _Layers(nn.Module):
         self.contract = nn.Linear(expansion * width, width)
         self.residual_scale = nn.Parameter(torch.ones(width))
 
-    def _heads_first(self, x: Tensor) -> Tensor:
-        """From (jets, particles, width) to (heads, jets, particles, width / heads)."""
-        return x.unflatten(-1, (self.heads, -1)).permute(2, 0, 1, 3)
+    @property
+    def _dropout(self) -> float:
+        return self.dropout if self.training else 0.0
 
-    def _mixed(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-        probability = self.dropout if self.training else 0.0
-        found = attention(query, key, value, bias, probability)
-        # A copy and not a view: an exported graph has other strides than the kernel of eager torch.
-        found = found.permute(1, 2, 0, 3).clone(memory_format=torch.contiguous_format)
-        mixed = self.mixing(found.flatten(2))
-        mixed = (mixed.unflatten(-1, (self.heads, -1)) * self.head_scale.unsqueeze(1)).flatten(2)
-        return dropped(self.after_attention(mixed), probability)
+    def _mixed(self, found: Tensor) -> Tensor:
+        """Mix what the heads found, shape (..., width)."""
+        mixed = self.mixing(found)
+        mixed = (mixed.unflatten(-1, (self.heads, -1)) * self.head_scale.unsqueeze(1)).flatten(-2)
+        return dropped(self.after_attention(mixed), self._dropout)
 
     def _feed(self, x: Tensor) -> Tensor:
-        probability = self.dropout if self.training else 0.0
-        inside = dropped(functional.gelu(self.expand(self.before_feed(x))), probability)
+        probability = self._dropout
+        inside = dropped(_gelu(self.expand(self.before_feed(x))), probability)
         found = dropped(self.contract(self.inside_feed(inside)), probability)
         return torch.addcmul(found, self.residual_scale, x)
 
@@ -159,31 +186,58 @@ class _Layers(nn.Module):
 class _ParticleBlock(_Layers):
     """Particle attention block."""
 
-    def forward(self, tokens: Tensor, bias: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, attend: Callable[..., Tensor]) -> Tensor:
         """Let the particles look at each other.
 
-        `tokens` has shape (jets, particles, width), `bias` (heads, jets, particles, particles).
+        `tokens` has shape (..., width); `attend` makes of queries, keys and values (..., 3 width)
+        what the heads find (..., width), with a probability of dropout.
         """
         projected = self.projections(self.before_attention(tokens))
-        query, key, value = map(self._heads_first, projected.chunk(3, dim=-1))
-        return self._feed(self._mixed(query, key, value, bias) + tokens)
+        found = attend(projected, dropout=self._dropout)
+        return self._feed(self._mixed(found) + tokens)
 
 
 class _ClassBlock(_Layers):
     """Class attention block."""
 
-    def forward(self, token: Tensor, tokens: Tensor, bias: Tensor) -> Tensor:
+    def forward(self, token: Tensor, tokens: Tensor, bias: Tensor, spread: _Spread) -> Tensor:
         """Let the class token (jets, 1, width) look at itself and at the particles.
 
-        `bias` has shape (1, jets, 1, 1 + particles).
+        `bias` has shape (1, jets, 1, 1 + particles); `spread` brings what there is of the particles
+        to shape (jets, particles, n).
         """
         width = token.shape[-1]
-        seen = self.before_attention(torch.cat((token, tokens), dim=1))
         weight, offset = self.projections.weight, self.projections.bias
         query = functional.linear(token, weight[:width], offset[:width])
-        projected = functional.linear(seen, weight[width:], offset[width:])
-        key, value = map(self._heads_first, projected.chunk(2, dim=-1))
-        return self._feed(self._mixed(self._heads_first(query), key, value, bias) + token)
+        own, others = (
+            functional.linear(self.before_attention(x), weight[width:], offset[width:])
+            for x in (token, tokens)
+        )
+        key, value = torch.cat((own, spread(others)), dim=1).chunk(2, dim=-1)
+        query, key, value = (_heads_first(x, self.heads) for x in (query, key, value))
+        found = _heads_last(attention(query, key, value, bias, self._dropout))
+        return self._feed(self._mixed(found) + token)
+
+
+def _heads_first(x: Tensor, heads: int) -> Tensor:
+    """From (jets, particles, width) to (heads, jets, particles, width / heads)."""
+    return x.unflatten(-1, (heads, -1)).permute(2, 0, 1, 3)
+
+
+def _heads_last(x: Tensor) -> Tensor:
+    """From (heads, jets, particles, width / heads) to (jets, particles, width)."""
+    # A copy and not a view: an exported graph has other strides than the kernel of eager torch.
+    return x.permute(1, 2, 0, 3).clone(memory_format=torch.contiguous_format).flatten(2)
+
+
+def _attention_of_heads(projected: Tensor, bias: Tensor, dropout: float) -> Tensor:
+    """Attention of padded jets, from (jets, particles, 3 width) to (jets, particles, width)."""
+    query, key, value = (_heads_first(x, bias.shape[0]) for x in projected.chunk(3, dim=-1))
+    return _heads_last(attention(query, key, value, bias, dropout))
+
+
+def _as_is(x: Tensor) -> Tensor:
+    return x
 
 
 def attention(
@@ -193,7 +247,7 @@ def attention(
 
     All of shape (heads, jets, items, channels), `bias` (heads, jets, items, items).
     """
-    if dropout == 0.0 or not _slow_generator(query):
+    if dropout == 0.0 or not _has_kernels(query):
         return functional.scaled_dot_product_attention(
             query, key, value, attn_mask=bias, dropout_p=dropout
         )
@@ -207,25 +261,29 @@ def attention(
         key.transpose(1, 2),
         alpha=1 / math.sqrt(channels),
     )
-    weights = torch.softmax(logits, dim=-1) * _kept(logits, dropout)
+    weights = dropped(torch.softmax(logits, dim=-1), dropout)
     return torch.bmm(weights, value).view(heads, jets, items, channels)
 
 
 def dropped(x: Tensor, probability: float) -> Tensor:
     """Dropout: zero with the given probability, else larger by as much as keeps the mean."""
-    if probability == 0.0 or not _slow_generator(x):
+    if probability == 0.0 or not _has_kernels(x):
         return functional.dropout(x, probability)
-    return x * _kept(x, probability)
+    return packed_attention.dropped(x, probability)
 
 
-def _slow_generator(x: Tensor) -> bool:
-    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+def _gelu(x: Tensor) -> Tensor:
+    """GELU; our own where it has a gradient, as that of torch takes longer for both."""
+    if torch.is_grad_enabled() and _has_kernels(x):
+        return packed_layers.gelu(x)
+    return functional.gelu(x)
 
 
-def _kept(x: Tensor, probability: float) -> Tensor:
-    """Draw the factors of dropout from 16 random bits per number: faster than Bernoulli."""
-    bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64)
-    bits.random_(-(2**63), None)
-    numbers = bits.view(torch.int16)[: x.numel()].view(x.shape)
-    kept = numbers >= round(probability * 2**16) - 2**15
-    return kept.to(x.dtype).div_(1 - probability)
+def _has_kernels(x: Tensor) -> bool:
+    """Whether there is machine code of ours for this: CPU, single precision, nothing traced."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+    )
