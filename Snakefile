@@ -27,6 +27,11 @@ if CONFIG.tagging is not None:
     include: "rules/tagging.smk"
 
 
+if CONFIG.decorrelation is not None:
+
+    include: "rules/decorrelation.smk"
+
+
 if CONFIG.inference is not None:
 
     include: "rules/inference.smk"

@@ -45,6 +45,7 @@ wildcard_constraints:
     sample=r"[A-Za-z0-9_]+",
     part=r"\d{4}\d*",
     tagger=r"[A-Za-z0-9_]+",
+    variant=r"[A-Za-z0-9_]+",
     member=r"fold\d+_seed\d+",
 
 
@@ -121,6 +122,13 @@ def parts(sample):
 def part_files(pattern, sample):
     """One path for each part of a sample; the pattern holds {sample} and {part}."""
     return [result(pattern.format(sample=sample, part=part)) for part in parts(sample)]
+
+
+def scores_of(name, sample):
+    """The scores of a tagger, or of a decorrelated classifier, for a sample."""
+    decorrelated = CONFIG.decorrelation and name in CONFIG.decorrelation.variants
+    stage = "decorrelation" if decorrelated else "tagging"
+    return result(f"{stage}/{name}/scores/{sample}.parquet")
 
 
 def figures(stage, names):

@@ -1,5 +1,13 @@
 # Templates from jets and scores, a statistical model, a fit.
+from fullchain.decorrelation.settings import base_of
+
 INFERENCE_SAMPLES = CONFIG.inference.ntuple_samples()
+# The tagger of the score, or the one it was before it was decorrelated.
+INFERENCE_TAGGER = (
+    base_of(CONFIG.decorrelation, CONFIG.inference.tagger)
+    if CONFIG.decorrelation
+    else CONFIG.inference.tagger
+)
 INFERENCE_FIGURES = [
     *(f"prefit_{region}" for region in CONFIG.inference.selection.regions),
     *(f"postfit_{region}" for region in CONFIG.inference.selection.regions),
@@ -14,7 +22,7 @@ def inference_template_settings():
     paths = [
         "inference.tagger",
         "inference.selection",
-        f"tagging.taggers.{CONFIG.inference.tagger}.classes",
+        f"tagging.taggers.{INFERENCE_TAGGER}.classes",
     ]
     return settings(
         *paths, *(["inference.data"] if CONFIG.inference.recorded_data() else [])
@@ -38,8 +46,7 @@ rule inference_templates:
             for file in part_files("jets/{sample}/{part}.parquet", sample)
         ],
         scores=[
-            result(f"tagging/{CONFIG.inference.tagger}/scores/{sample}.parquet")
-            for sample in INFERENCE_SAMPLES
+            scores_of(CONFIG.inference.tagger, sample) for sample in INFERENCE_SAMPLES
         ],
         manifests=[
             result(f"ntuples/{sample}/manifest.json") for sample in INFERENCE_SAMPLES

@@ -165,13 +165,13 @@ def event_files(sample):
     return part_files("ntuples/{sample}/{part}.root", sample)
 
 
-def training_memory(wildcards, input):
+def tagger_memory(tagger, size_mb):
     """Memory in MB: libraries, and the padded jets twice, as while they are read."""
-    chosen = CONFIG.tagging.taggers[wildcards.tagger]
+    chosen = CONFIG.tagging.taggers[tagger]
     size = 10 / 4 if chosen.inputs == "full" else 1
     # Declusterings take twice the room of particles, observables next to none.
     size = {"lund": 2, "mlp": 0, "trees": 0}.get(chosen.architecture.kind, size)
-    return int(2000 + 2 * input.size_mb * max(1, size * chosen.n_constituents / 64))
+    return int(2000 + 2 * size_mb * max(1, size * chosen.n_constituents / 64))
 
 
 def training_settings(tagger):
@@ -217,7 +217,7 @@ rule tagging_train:
     priority: 10
     threads: lambda w: training_of(w.tagger).threads
     resources:
-        mem_mb=training_memory,
+        mem_mb=lambda w, input: tagger_memory(w.tagger, input.size_mb),
         runtime=720,
         gpu=training_gpu,
     params:

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from fullchain.decorrelation.settings import DecorrelationSettings, base_of
 from fullchain.errors import InputError
 from fullchain.inference.settings import InferenceSettings
 from fullchain.jets.settings import OF_THE_FILE, JetsSettings
@@ -50,6 +51,10 @@ class Settings(SettingsModel):
     )
     tagging: TaggingSettings | None = Field(
         default_factory=TaggingSettings, description="jet taggers; null leaves the stage out"
+    )
+    decorrelation: DecorrelationSettings | None = Field(
+        default_factory=DecorrelationSettings,
+        description="mass-decorrelated classifiers, made of taggers; null leaves the stage out",
     )
     inference: InferenceSettings | None = Field(
         default_factory=InferenceSettings,
@@ -109,7 +114,7 @@ class Settings(SettingsModel):
                     raise ValueError(
                         f"{where}: an event of sample {name!r} is not a jet; take jets_from: jets"
                     )
-            if self.inference is not None and self.inference.tagger == tagger:
+            if self.inference is not None and self._scored(self.inference.tagger) == tagger:
                 raise ValueError(
                     f"{where}: inference.tagger is {tagger!r}, and its templates are made of the "
                     "jets of the stage jets; take jets_from: jets, or inference: null"
@@ -136,6 +141,47 @@ class Settings(SettingsModel):
                         f"tagging.explanation.taggers: {tagger} sees the table {name!r}, without "
                         "the particles that observables are made of; list other taggers, or []"
                     )
+        return self
+
+    def _scored(self, name: str) -> str:
+        """Name of the tagger that a score is of, or was before it was decorrelated."""
+        return name if self.decorrelation is None else base_of(self.decorrelation, name)
+
+    @model_validator(mode="after")
+    def _decorrelation_is_possible(self) -> "Settings":
+        """Check that the taggers that are decorrelated exist and are of a kind that can be."""
+        if self.decorrelation is None:
+            return self
+        if self.tagging is None:
+            raise ValueError("decorrelation needs the stage tagging, which is null")
+        for name, chosen in self.decorrelation.classifiers.items():
+            where, taggers = f"decorrelation.classifiers.{name}", self.tagging.taggers
+            if chosen.tagger not in taggers:
+                known = list(taggers)
+                raise ValueError(
+                    f"{where}.tagger: no tagger is called {chosen.tagger!r}"
+                    f"{nearest(chosen.tagger, known)}"
+                )
+            tagger = taggers[chosen.tagger]
+            if tagger.bayesian or tagger.between:
+                raise ValueError(
+                    f"{where}.tagger: {chosen.tagger} is Bayesian or between two generators, and "
+                    "these have losses of their own; take another tagger"
+                )
+            trees = tagger.architecture.kind == "trees"
+            if trees and chosen.method.kind in ("disco", "mode", "adversary"):
+                raise ValueError(
+                    f"{where}: no gradient goes through trees, which {chosen.method.kind} needs; "
+                    "take the method boosting, planing or flow, or a network"
+                )
+            if chosen.method.kind == "flow" and chosen.seeds is not None:
+                raise ValueError(f"{where}.seeds: a flow has as many as its tagger; take null")
+        for name in self.decorrelation.variants:
+            if name in self.tagging.taggers:
+                raise ValueError(
+                    f"decorrelation.classifiers: {name} is the name of a tagger; call it "
+                    "something else"
+                )
         return self
 
     def _references(self) -> Iterator[tuple[str, str, str, Sequence[str]]]:
@@ -173,7 +219,9 @@ class Settings(SettingsModel):
             return
         for name in self.inference.ntuple_samples():
             yield "inference", "sample", name, samples
-        yield "inference.tagger", "tagger", self.inference.tagger, list(taggers)
+        variants = self.decorrelation.variants if self.decorrelation else {}
+        scored = [*taggers, *variants]
+        yield "inference.tagger", "tagger or classifier", self.inference.tagger, scored
         shifts = list(dict.fromkeys(re.sub("_(up|down)$", "", name) for name in self.jets.shifts))
         for systematic, line in self.inference.systematics.items():
             if line.shift:
@@ -214,9 +262,10 @@ def _other_kind(below: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
 
 
 def without_unwanted_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop the default samples where they are not wanted, and default figures that show them.
+    """Drop the default samples where they are not wanted, and defaults that need them.
 
-    Both are told from the user's own by being equal to the defaults.
+    These are figures and, beside taggers of the user's own, taggers. All are told from the user's
+    own by being equal to the defaults.
 
     Parameters
     ----------
@@ -254,7 +303,47 @@ def without_unwanted_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
         **values,
         "ntuples": {**values["ntuples"], "samples": samples},
         "jets": {**values["jets"], "figures": figures},
+        "tagging": _without_default_taggers(
+            values["tagging"], defaults["tagging"]["taggers"], samples
+        ),
     }
+
+
+def _without_default_taggers(
+    tagging: Any, defaults: Mapping[str, Any], samples: Mapping[str, Any]
+) -> Any:
+    """Drop default taggers of samples that are not there, where the user has others."""
+    if not isinstance(tagging, Mapping) or not isinstance(tagging["taggers"], Mapping):
+        return tagging
+    left = {
+        name: entry
+        for name, entry in tagging["taggers"].items()
+        if entry != defaults.get(name)
+        or all(one in samples for wanted in entry["classes"].values() for one in wanted["samples"])
+    }
+    return {**tagging, "taggers": left} if any(left.values()) else tagging
+
+
+def without_default_classifiers(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop default classifiers of the stage decorrelation whose tagger is not there.
+
+    Where none is left, as without the stage tagging, the stage is left out. Classifiers of the
+    user's own stay, and are an error without their tagger.
+    """
+    chosen, tagging = values["decorrelation"], values["tagging"]
+    if not isinstance(chosen, Mapping) or not isinstance(chosen["classifiers"], Mapping):
+        return dict(values)
+    taggers = tagging["taggers"] if isinstance(tagging, Mapping) else {}
+    if not isinstance(taggers, Mapping):
+        return dict(values)
+    default = DecorrelationSettings().model_dump(mode="json")["classifiers"]
+    left = {
+        name: entry
+        for name, entry in chosen["classifiers"].items()
+        if entry != default.get(name) or taggers.get(default[name]["tagger"]) is not None
+    }
+    section = {**chosen, "classifiers": left} if left else None
+    return {**values, "decorrelation": section}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -317,7 +406,8 @@ def validate(values: Mapping[str, Any], where: str = "configuration") -> Setting
     """
     everything = merge(Settings().model_dump(mode="json"), values)
     try:
-        return Settings.model_validate(without_unwanted_defaults(everything))
+        wanted = without_default_classifiers(without_unwanted_defaults(everything))
+        return Settings.model_validate(wanted)
     except ValidationError as problem:
         lines = [_explain(error) for error in problem.errors()]
         raise InputError(f"{where}:\n" + "\n".join(f"  {line}" for line in lines)) from None

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -170,3 +171,54 @@ def test_default_yaml_is_readable_by_a_person() -> None:
     text = default_yaml()
     assert yaml.safe_load(text)["seed"] == Settings().seed
     assert max(map(len, text.splitlines())) <= 200
+
+
+def test_default_taggers_and_classifiers_go_with_their_samples() -> None:
+    mine = {"kind": "ingested", "files": ["a.root"]}
+    tagger = {
+        "architecture": {"kind": "trees"},
+        "classes": {
+            "top": {"samples": ["cms"], "labels": ["top"]},
+            "qcd": {"samples": ["cms"], "labels": ["gluon"]},
+        },
+    }
+    own = {
+        "ntuples": {"keep_default_samples": False, "samples": {"cms": mine}},
+        "tagging": {"taggers": {"mine": tagger}},
+        "inference": None,
+    }
+    settings = validate(own)
+    assert settings.tagging is not None
+    assert list(settings.tagging.taggers) == ["mine"]
+    assert settings.decorrelation is None
+    assert validate({"tagging": None, "inference": None}).decorrelation is None
+    refuse(
+        {**own, "tagging": {"taggers": {"mine": tagger, "pfn": {"n_constituents": 20}}}},
+        "tagging.taggers.pfn",
+        "'tt'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("classifier", "complaint"),
+    [
+        ({"tagger": "w_mpl"}, "did you mean 'w_mlp'"),
+        ({"tagger": "bdt"}, "no gradient goes through trees"),
+        ({"tagger": "w_mlp", "method": {"kind": "flow"}, "seeds": 2}, "as many as its tagger"),
+        ({"tagger": "w_mlp", "method": {"strengths": [1.0, 1.0]}}, "each once"),
+        ({"tagger": "w_mlp", "method": {"strengths": [0.0]}}, "above zero"),
+    ],
+)
+def test_classifiers_that_cannot_be_decorrelated(
+    classifier: dict[str, Any], complaint: str
+) -> None:
+    method = {"kind": "disco", **classifier.get("method", {})}
+    mine = {**classifier, "method": method}
+    refuse({"decorrelation": {"classifiers": {"mine": mine}}}, "classifiers.mine", complaint)
+
+
+def test_a_fit_may_use_a_decorrelated_score() -> None:
+    settings = validate({"inference": {"tagger": "disco_30"}})
+    assert settings.inference is not None
+    assert settings.inference.tagger == "disco_30"
+    refuse({"inference": {"tagger": "disco_31"}}, "inference.tagger", "did you mean 'disco_30'")

@@ -16,10 +16,8 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 import uproot
-import yaml
 from pydantic import ValidationError
 
-from fullchain.decorrelation.settings import DecorrelationSettings
 from fullchain.errors import InputError
 from fullchain.jets.part import read
 from fullchain.jets.settings import JetsSettings
@@ -375,13 +373,11 @@ def test_the_run_on_the_published_set_is_described(project: Path) -> None:
     there = set(W_TAGGING.names or ())
     for tagger in settings.tagging.taggers.values():
         assert set(tagger.architecture.features) <= there - {"label"}  # type: ignore[union-attr]
-    assert len(settings.tagging.taggers["w_mlp"].architecture.features) == 10  # type: ignore[union-attr]
-    # Until the configuration has this section, it stands there as a comment.
-    _, _, section = files[1].read_text().partition("\n# decorrelation:\n")
-    values = yaml.safe_load(re.sub("^# ", "", section, flags=re.MULTILINE))
-    methods = DecorrelationSettings.model_validate(values)
-    assert set(methods.taggers) <= set(settings.tagging.taggers)
-    assert {*methods.against, *methods.window} <= there
+    assert len(settings.tagging.taggers["w_ten"].architecture.features) == 10  # type: ignore[union-attr]
+    methods = settings.decorrelation
+    assert methods is not None
+    assert methods.taggers == ("w_ten",)
+    assert {*methods.against, *settings.tagging.selection.ranges} <= there
     kinds = {one.method.kind for one in methods.classifiers.values()}
     assert kinds >= {"disco", "mode", "adversary", "planing", "flow"}
     orders = {getattr(one.method, "order", None) for one in methods.classifiers.values()}
@@ -396,11 +392,13 @@ def test_the_run_on_the_published_set_clusters_nothing(project: Path, tmp_path: 
     (tmp_path / "config").mkdir()
     (tmp_path / "config/config.yaml").write_text((project / "config/config.yaml").read_text())
     stage = "results/w_tagging/tagging"
+    methods = "results/w_tagging/decorrelation/metrics.json"
     command = [
         sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "--snakefile",
         str(project / "Snakefile"), "--directory", str(tmp_path), "--configfile",
         str(project / "config/w_tagging.yaml"), "--workflow-profile", "none", "--",
         f"{stage}/metrics.json", f"{stage}/figures/index.json", f"{stage}/tables.json",
+        methods,
     ]  # fmt: skip
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path}
@@ -411,6 +409,8 @@ def test_the_run_on_the_published_set_clusters_nothing(project: Path, tmp_path: 
     counts = dict(re.findall(r"^\s*(\w+) +(\d+)\s*$", done.stdout + done.stderr, re.MULTILINE))
     assert counts["ntuples_convert"] == "3" and counts["tagging_train"] == "9"
     assert counts["tagging_cost"] == "3"
+    # 30 variants that are trained, three times each; the flow of the mean and of each training.
+    assert counts["decorrelation_train"] == "90" and counts["decorrelation_flatten"] == "4"
     assert not {"jets_cluster", "tagging_perturb", "tagging_explain"} & set(counts)
 
 

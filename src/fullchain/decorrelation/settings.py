@@ -7,7 +7,13 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from fullchain.decorrelation.evaluation_settings import EvaluationSettings
-from fullchain.decorrelation.method_settings import ClassifierSettings, DiscoSettings, Method
+from fullchain.decorrelation.method_settings import (
+    ClassifierSettings,
+    DiscoSettings,
+    FlowSettings,
+    Method,
+    ModeSettings,
+)
 from fullchain.model import SettingsModel
 
 
@@ -31,27 +37,23 @@ class DecorrelationSettings(SettingsModel):
         min_length=1,
         description="columns of the jets that scores are decorrelated against",
     )
-    window: dict[str, tuple[float, float]] = Field(
-        {"msoftdrop": (50.0, 300.0)},
-        description="ranges of columns, for jets to train and to measure on, beside the selection "
-        "of the tagger",
-    )
     classifiers: dict[str, ClassifierSettings] = Field(
         default_factory=lambda: {
-            "disco": ClassifierSettings(tagger="w_mlp", method=DiscoSettings()),
+            # Penalties are measured in a batch, and take more epochs than plain training.
+            "disco": ClassifierSettings(
+                tagger="w_mlp", method=DiscoSettings(), batch_size=1024, epochs=100
+            ),
+            "mode": ClassifierSettings(
+                tagger="w_mlp", method=ModeSettings(), batch_size=1024, epochs=100
+            ),
+            "flow": ClassifierSettings(tagger="w_mlp", method=FlowSettings()),
         },
-        description="classifiers by name",
+        min_length=1,
+        description="classifiers by name; for none, set decorrelation to null",
     )
     evaluation: EvaluationSettings = Field(
         default_factory=EvaluationSettings, description="what is measured"
     )
-
-    @model_validator(mode="after")
-    def _ranges_grow(self) -> "DecorrelationSettings":
-        for name, (low, high) in self.window.items():
-            if low >= high:
-                raise ValueError(f"window.{name}: {low:g} is not below {high:g}")
-        return self
 
     @model_validator(mode="after")
     def _names_of_variants(self) -> "DecorrelationSettings":
@@ -80,6 +82,12 @@ class DecorrelationSettings(SettingsModel):
     def taggers(self) -> tuple[str, ...]:
         """Names of the taggers that are decorrelated, each once."""
         return tuple(dict.fromkeys(one.tagger for one in self.classifiers.values()))
+
+
+def base_of(settings: DecorrelationSettings, name: str) -> str:
+    """Name of the tagger that a variant is made of; any other name is a tagger's own."""
+    variant = settings.variants.get(name)
+    return name if variant is None else settings.classifiers[variant.classifier].tagger
 
 
 def variants(classifier: str, method: Method | Any) -> list[Variant]:

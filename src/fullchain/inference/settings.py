@@ -201,7 +201,10 @@ class Model(SettingsModel):
 class InferenceSettings(SettingsModel):
     """Templates, statistical model and fit."""
 
-    tagger: str = Field("bdt", description="tagger whose score is cut")
+    tagger: str = Field(
+        "bdt",
+        description="tagger, or decorrelated classifier such as disco_30, whose score is cut",
+    )
     selection: Selection = Field(default_factory=Selection, description="what is histogrammed")
     samples: dict[str, Sample] = Field(
         {

@@ -53,7 +53,8 @@ def main(
     # The rule passes the data's settings only where they name a sample: anything else does not
     # matter here.
     data = settings.values["inference"].get("data", {}).get("sample")
-    classes = settings[f"tagging.taggers.{settings['inference.tagger']}.classes"]
+    # One tagger: that of the score, or the one it was before it was decorrelated.
+    (classes,) = (one["classes"] for one in settings["tagging.taggers"].values())
     trained_on = {name for wanted in classes.values() for name in wanted["samples"]}
     cut, found = _working_point(files, selection, selection.working_point)
     histograms: Histograms = {}

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from fullchain.model import SettingsModel
 
+Variable = Literal["pt", "eta", "mass", "msoftdrop", "tau21", "tau32", "d2", "n2", "n_constituents"]
+"""Columns of the jets whose spectrum can be changed."""
+
 
 class ReweightingSettings(SettingsModel):
     """Weights of training jets, so that the classes differ in substructure and not in spectrum."""
@@ -15,7 +18,7 @@ class ReweightingSettings(SettingsModel):
         description="spectrum that all classes are brought to: flat, that of the signal, that of "
         "the class of this name, or none (the classes are balanced in any case)",
     )
-    variables: tuple[Literal["pt", "eta", "mass", "msoftdrop"], ...] = Field(
+    variables: tuple[Variable, ...] = Field(
         ("pt",), min_length=1, max_length=2, description="columns whose spectrum is brought there"
     )
     bins: int = Field(20, ge=1, description="bins in each variable, over the range of the jets")

@@ -310,6 +310,16 @@ class TaggingSettings(SettingsModel):
         default_factory=lambda: {
             "pfn": TaggerSettings(),
             "bdt": TaggerSettings(architecture=TreesSettings()),
+            # For the stage decorrelation: W bosons, told from QCD jets over a range of masses.
+            "w_mlp": TaggerSettings(
+                architecture=MlpSettings(),
+                classes={
+                    "W": ClassSettings(samples=("wjet",), labels=("W",), fully_contained=True),
+                    "qcd": ClassSettings(samples=("qcd",), labels=("gluon", "light", "b")),
+                },
+                selection=SelectionSettings(ranges={"msoftdrop": (50.0, 300.0)}),
+                seeds=3,
+            ),
         },
         description="taggers by name; several may share an architecture",
     )

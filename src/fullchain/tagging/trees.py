@@ -35,6 +35,10 @@ class TreeEnsemble(nn.Module):
     are the nodes that trees begin with, `baseline` (trees per iteration) is added to the sum. There
     is one tree per iteration for two classes, else one per class.
 
+    An ensemble of uBoost has a buffer `width` beside: its trees per iteration are those of a
+    classifier for each of several efficiencies, and the probability of class 1 is the mean over
+    them of the logistic function of sum / width.
+
     Thresholds are those of scikit-learn rounded down to single precision: for features in single
     precision each comparison gives the same as in double. Values stay in double precision.
 
@@ -54,6 +58,7 @@ class TreeEnsemble(nn.Module):
     value: Tensor
     roots: Tensor
     baseline: Tensor
+    width: Tensor | None
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
@@ -67,6 +72,7 @@ class TreeEnsemble(nn.Module):
         self.register_buffer("value", torch.zeros(0, dtype=torch.float64))
         self.register_buffer("roots", torch.zeros(0, trees, dtype=torch.int64))
         self.register_buffer("baseline", torch.zeros(trees, dtype=torch.float64))
+        self.register_buffer("width", None)
         self.depth = 0
         self.attributes: dict[str, Any] = {}
 
@@ -76,7 +82,13 @@ class TreeEnsemble(nn.Module):
         For two classes the first logit is zero and the second the log-odds.
         """
         as_node = torch.onnx.is_in_onnx_export() and len(self.feature) > 0
-        raw = self._node(features) if as_node else self.raw(features).to(torch.float32)
+        raw = self._node(features) if as_node else self.raw(features)
+        if self.width is not None:
+            scaled = raw / self.width.to(raw.dtype)
+            chances = (torch.sigmoid(one).mean(dim=-1, keepdim=True) for one in (scaled, -scaled))
+            above, below = (chance.log() for chance in chances)
+            raw = above - below
+        raw = raw.to(torch.float32)
         if self.classes == 2:
             return torch.cat((torch.zeros_like(raw), raw), dim=-1)
         return raw
@@ -116,6 +128,10 @@ class TreeEnsemble(nn.Module):
             given = state_dict.get(prefix + name)
             if given is not None:
                 setattr(self, name, torch.zeros_like(given, device=self.baseline.device))
+        width = state_dict.get(prefix + "width")
+        if width is not None and self.classes == 2:
+            self.width = torch.zeros_like(width, device=self.baseline.device)
+            self.baseline = self.baseline.new_zeros(self.roots.shape[1])
         super()._load_from_state_dict(state_dict, prefix, *rest)
         errors: list[str] = rest[-1]
         if len(self.feature) and int(self.feature.max()) >= self.features:
@@ -285,7 +301,7 @@ def ensemble(
     branches = np.stack((table["left"], table["right"]), axis=1).astype(np.int64)
     state = {
         "feature": np.where(leaf, 0, table["feature_idx"]).astype(np.int64),
-        "threshold": _rounded_down(np.where(leaf, 0.0, table["num_threshold"])),
+        "threshold": rounded_down(np.where(leaf, 0.0, table["num_threshold"])),
         "branches": branches,
         "missing_right": ~leaf & ~table["missing_go_to_left"].astype(bool),
         "value": np.where(leaf, table["value"], 0.0),
@@ -297,7 +313,7 @@ def ensemble(
     return result.eval()
 
 
-def _rounded_down(values: NDArray[np.float64]) -> NDArray[np.float32]:
+def rounded_down(values: NDArray[np.float64]) -> NDArray[np.float32]:
     """Give the largest single-precision numbers that are not above: x <= t stays what it is."""
     with np.errstate(over="ignore"):
         nearest = values.astype(np.float32)

@@ -1,0 +1,141 @@
+"""Fit the flow that makes one score of a tagger uniform over background at each mass.
+
+A tagger with several seeds needs a flow for each, and one for their mean: the mean of transformed
+scores would not be uniform at each mass, for how much the seeds have in common may depend on it.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+
+from fullchain.atomic import write_text
+from fullchain.decorrelation import flow_file, flow_jets, quantile_flow
+from fullchain.decorrelation.flow_file import FittedFlow
+from fullchain.decorrelation.marginal import chances
+from fullchain.decorrelation.method_settings import ClassifierSettings, FlowSettings
+from fullchain.errors import InputError
+from fullchain.learning import split
+from fullchain.seeds import derive
+from fullchain.step import Given, Input, Option, Output
+from fullchain.tagging import scored_jets
+from fullchain.tagging.scored_jets import Files, ScoredJets
+from fullchain.tagging.selection_settings import SelectionSettings
+from fullchain.tagging.settings import TaggerSettings
+
+Array = npt.NDArray[np.float64]
+
+
+def main(
+    *,
+    jets: Annotated[list[Path], Input("files of jets of all samples of the tagger: Parquet, ROOT")],
+    samples: Annotated[list[str], Option("name of the sample of each of these files, in order")],
+    scores: Annotated[list[Path], Input("the tagger's scores, one file for each sample, in order")],
+    classifier: Annotated[str, Option("name in decorrelation.classifiers")],
+    member: Annotated[str, Option("score that is transformed: mean, or seed0, seed1, ...")],
+    flow: Annotated[Path, Output("fitted flow: state dict, tables and settings")],
+    history: Annotated[Path, Output("loss per epoch and numbers of jets, JSON")],
+    settings: Given,
+) -> None:
+    """Read background jets with their scores, fit, write the flow of the best epoch.
+
+    Raises
+    ------
+    InputError
+        The classifier is no flow, the tagger has no such seed, or there is no background to fit to.
+    """
+    chosen = settings.model(f"decorrelation.classifiers.{classifier}", ClassifierSettings)
+    tagger = settings.model(f"tagging.taggers.{chosen.tagger}", TaggerSettings)
+    window = tagger.selection or settings.model("tagging.selection", SelectionSettings)
+    against = tuple(settings["decorrelation.against"])
+    method = flow_settings(classifier, chosen)
+    files = grouped(jets, samples, scores)
+    found = scored_jets.read(
+        files, tagger, window, (*against, "jet"), splits=(split.TRAIN, split.VALIDATION)
+    )
+    own = score_of(found, member, chosen.tagger)
+    seed = derive(settings.seed, "decorrelation", classifier, member)
+    # One number for each jet, whatever the member: seeds that agree go on agreeing.
+    chance_seed = derive(settings.seed, "decorrelation", classifier)
+    try:
+        taken = flow_jets.choose(found, own, method.fitted_to, seed)
+        columns = {name: found.columns[name][taken.rows] for name in found.columns}
+        run, block, event, jet = (columns[name] for name in (*scored_jets.IDENTITY, "jet"))
+        fitted, record = quantile_flow.fit(
+            own[taken.rows],
+            np.stack([columns[name].astype(float) for name in against], axis=1),
+            columns["weight"],
+            chances(run, block, event, jet, chance_seed),
+            taken.validation,
+            against,
+            method,
+            seed=seed,
+            description=f"flow {classifier} {member}",
+        )
+    except InputError as problem:
+        raise InputError(
+            f"{classifier}, tagger {chosen.tagger}, samples {', '.join(files)}: {problem}"
+        ) from None
+    flow_file.save(
+        flow,
+        FittedFlow(fitted, method, chosen.tagger, member, tagger.class_names, against, chance_seed),
+    )
+    content = {
+        "classifier": classifier,
+        "tagger": chosen.tagger,
+        "member": member,
+        "against": list(against),
+        "parameters": sum(weights.numel() for weights in fitted.flow.parameters()),
+        "jets": taken.record,
+        **record.as_dict(),
+    }
+    write_text(history, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def flow_settings(classifier: str, chosen: ClassifierSettings) -> FlowSettings:
+    """Give the settings of the flow, with epochs and batches of the classifier where it has some.
+
+    Raises InputError for another method.
+    """
+    method = chosen.method
+    if not isinstance(method, FlowSettings):
+        raise InputError(
+            f"decorrelation.classifiers.{classifier}: the method {method.kind} trains the "
+            "tagger, and only a flow is fitted to its scores"
+        )
+    own = {"epochs": chosen.epochs, "batch_size": chosen.batch_size}
+    changes = {name: value for name, value in own.items() if value is not None}
+    return method.model_copy(update={"training": method.training.model_copy(update=changes)})
+
+
+def grouped(jets: list[Path], samples: list[str], scores: list[Path]) -> Files:
+    """Files of jets and file of scores of each sample.
+
+    Raises InputError where the numbers do not fit.
+    """
+    names = list(dict.fromkeys(samples))
+    if len(jets) != len(samples) or len(scores) != len(names):
+        raise InputError(
+            f"{len(jets)} files of jets have {len(samples)} names of samples, and {len(names)} "
+            f"samples have {len(scores)} files of scores"
+        )
+    return {
+        name: ([path for path, one in zip(jets, samples, strict=True) if one == name], score)
+        for name, score in zip(names, scores, strict=True)
+    }
+
+
+def score_of(jets: ScoredJets, member: str, tagger: str) -> Array:
+    """Probability of the signal of one member, (jets,).
+
+    Raises InputError where the tagger has no such seed.
+    """
+    if member == flow_file.MEAN:
+        return jets.probabilities[:, 0]
+    names = [f"seed{number}" for number in range(len(jets.single))]
+    if member not in names:
+        known = ", ".join([flow_file.MEAN, *names])
+        raise InputError(f"member {member}: of the tagger {tagger} there are {known}")
+    return np.asarray(jets.single[names.index(member), :, 0])

@@ -1,0 +1,355 @@
+"""The steps of the flow on small files: what they write, and what they refuse."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+import torch
+from scipy.stats import kstest
+
+from fullchain.decorrelation import flatten, flow_jets, transform
+from fullchain.decorrelation.method_settings import ClassifierSettings, DiscoSettings, FlowSettings
+from fullchain.errors import InputError
+from fullchain.learning import split
+from fullchain.learning.roc import area, roc_curve
+from fullchain.step import Given
+from fullchain.tagging import scored_jets
+from fullchain.tagging.score_files import ScoreWriter, named_columns
+from fullchain.tagging.scored_jets import ScoredJets
+from fullchain.tagging.selection_settings import SelectionSettings
+from fullchain.tagging.settings import SplitSettings, TaggerSettings
+
+EVENTS = 4800
+SEED = 5
+TYPES = {
+    "run": pyarrow.uint32(),
+    "luminosityBlock": pyarrow.uint32(),
+    "event": pyarrow.uint64(),
+    "variation": pyarrow.string(),
+    "jet": pyarrow.int32(),
+    "label": pyarrow.int8(),
+    "label_fully_contained": pyarrow.bool_(),
+}
+TRAINING = {
+    "epochs": 16,
+    "batch_size": 128,
+    "learning_rate": 0.03,
+    "schedule": "one_cycle",
+    "patience": 16,
+}
+
+Columns = dict[str, np.ndarray]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def jets_of(sample: str) -> Columns:
+    """One jet of each event, two of each tenth, every eighth in another variation."""
+    rng = np.random.default_rng(1 if sample == "qcd" else 2)
+    event = np.sort(np.concatenate([np.arange(EVENTS), np.arange(0, EVENTS, 10)]))
+    jets = len(event)
+    signal = sample != "qcd"
+    mass = rng.normal(85, 12, jets) if signal else 40 + rng.exponential(70, jets)
+    return {
+        "run": np.ones(jets, dtype=int),
+        "luminosityBlock": np.ones(jets, dtype=int),
+        "event": event + (0 if signal else 10**6),
+        "variation": np.where(np.arange(jets) % 8 == 7, "jes_up", "nominal"),
+        "jet": np.append(0, np.diff(event) == 0).astype(int),
+        "weight": rng.uniform(0.5, 1.5, jets),
+        "pt": rng.uniform(450, 750, jets),
+        "eta": rng.uniform(-2.2, 2.2, jets),
+        "phi": rng.uniform(-3, 3, jets),
+        "mass": mass,
+        "msoftdrop": mass,
+        "label": np.full(jets, 3 if signal else 0),
+        "label_fully_contained": np.full(jets, signal),
+    }
+
+
+def probabilities_of(columns: Columns, seeds: int, classes: int) -> np.ndarray:
+    """Scores of a tagger that has learned the mass, (seeds, jets, classes); one jet has none."""
+    rng = np.random.default_rng(3)
+    jets = len(columns["event"])
+    logit = 2.0 - np.abs(columns["msoftdrop"] - 85) / 25 + 1.5 * (columns["label"] == 3) - 2.0
+    common = rng.normal(size=jets)
+    result = []
+    for _ in range(seeds):
+        signal = 1 / (1 + np.exp(-logit - common - 0.3 * rng.normal(size=jets)))
+        rest = rng.dirichlet(np.ones(classes - 1), jets) * (1 - signal)[:, None]
+        result.append(np.concatenate([signal[:, None], rest], axis=1))
+    found = np.stack(result).astype(np.float32)
+    # Outside of the selection, as jets without particles are.
+    found[:, columns["pt"] == columns["pt"].min()] = np.nan
+    return found
+
+
+def write(folder: Path, sample: str, tagger: TaggerSettings) -> tuple[Path, Path]:
+    """Write jets and scores of a sample."""
+    columns = jets_of(sample)
+    jets, scores = folder / f"{sample}.jets.parquet", folder / f"{sample}.scores.parquet"
+    table = {
+        name: pyarrow.array(column.tolist(), type=TYPES.get(name, pyarrow.float32()))
+        for name, column in columns.items()
+    }
+    pyarrow.parquet.write_table(pyarrow.table(table), jets, row_group_size=500)
+    hashes = split.fold(columns["run"], columns["luminosityBlock"], columns["event"], SEED)
+    fractions = SplitSettings()
+    own = {
+        **columns,
+        "fold": hashes,
+        "split": split.parts(hashes, fractions.validation, fractions.test),
+    }
+    found = probabilities_of(columns, tagger.seeds, len(tagger.classes))
+    with ScoreWriter(scores, tagger.class_names, tagger.seeds) as writer:
+        writer.write({**own, **named_columns(found, tagger.class_names)})
+    return jets, scores
+
+
+def tagger_of(seeds: int, classes: int = 2) -> TaggerSettings:
+    own = {"W": {"samples": ["wjet"], "labels": ["W"]}}
+    labels = {2: (["gluon", "light", "b"],), 3: (["gluon"], ["light", "b"])}[classes]
+    own |= {f"qcd{k}": {"samples": ["qcd"], "labels": list(one)} for k, one in enumerate(labels)}
+    return TaggerSettings.model_validate({"classes": own, "signal": "W", "seeds": seeds})
+
+
+def values_of(tagger: TaggerSettings, **flow: Any) -> dict[str, Any]:
+    method = FlowSettings.model_validate({"layers": (32,), "training": TRAINING, **flow})
+    chosen = ClassifierSettings(tagger="w", method=method)
+    return {
+        "seed": SEED,
+        "tagging": {
+            "selection": SelectionSettings().model_dump(mode="json"),
+            "taggers": {"w": tagger.model_dump(mode="json")},
+        },
+        "decorrelation": {
+            "against": ["msoftdrop"],
+            "classifiers": {"flow": chosen.model_dump(mode="json")},
+        },
+    }
+
+
+class Study:
+    """Files of one tagger, and the steps on them."""
+
+    def __init__(self, folder: Path, tagger: TaggerSettings, **flow: Any) -> None:
+        self.folder, self.tagger = folder, tagger
+        self.values = values_of(tagger, **flow)
+        self.samples = ("wjet", "qcd")
+        self.files = {sample: write(folder, sample, tagger) for sample in self.samples}
+
+    def flatten(self, member: str = "mean", classifier: str = "flow") -> Path:
+        path = self.folder / member / "flow.pt"
+        path.parent.mkdir(exist_ok=True)
+        flatten.main(
+            jets=[self.files[sample][0] for sample in self.samples],
+            samples=list(self.samples),
+            scores=[self.files[sample][1] for sample in self.samples],
+            classifier=classifier,
+            member=member,
+            flow=path,
+            history=path.with_name("history.json"),
+            settings=Given(self.values),
+        )
+        return path
+
+    def transform(self, sample: str, flows: list[Path], name: str = "new") -> Path:
+        path = self.folder / f"{sample}.{name}.parquet"
+        transform.main(
+            jets=[self.files[sample][0]],
+            sample=sample,
+            scores=self.files[sample][1],
+            flows=flows,
+            transformed=path,
+            settings=Given(self.values),
+        )
+        return path
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, list[Path], dict[str, Path]]:
+    """A tagger of two seeds, its flows, and the transformed scores."""
+    torch.set_num_threads(1)
+    found = Study(tmp_path_factory.mktemp("flow"), tagger_of(2))
+    flows = [found.flatten(member) for member in ("mean", "seed0", "seed1")]
+    return found, flows, {sample: found.transform(sample, flows) for sample in found.samples}
+
+
+def test_scores_become_uniform_over_background(
+    study: tuple[Study, list[Path], dict[str, Path]],
+) -> None:
+    own, _, new = study
+
+    def test_part(scores: dict[str, Path]) -> ScoredJets:
+        files = {name: ([own.files[name][0]], scores[name]) for name in own.samples}
+        return scored_jets.read(
+            files, own.tagger, SelectionSettings(), ["msoftdrop"], splits=(split.TEST,)
+        )
+
+    before, after = (
+        test_part(scores) for scores in ({name: files[1] for name, files in own.files.items()}, new)
+    )
+    heavy = after.columns["msoftdrop"] > 75
+    background = after.target > 0
+    for rows in (background & heavy, background & ~heavy):
+        assert kstest(before.probabilities[rows, 0], before.probabilities[background, 0])[0] > 0.1
+        for one in (after.probabilities, *after.single):
+            # Several hundred jets each on both sides: a deviation of 0.05 is common.
+            assert kstest(one[rows, 0], "uniform").statistic < 0.09
+    # Signal is still told from background of its mass.
+    near = np.abs(after.columns["msoftdrop"] - 85) < 15
+    areas = [
+        area(roc_curve(jets.probabilities[near, 0], jets.target[near] == 0))
+        for jets in (before, after)
+    ]
+    assert areas[1] == pytest.approx(areas[0], abs=0.02) and areas[1] > 0.75
+
+
+def test_the_file_is_like_that_of_the_tagger(
+    study: tuple[Study, list[Path], dict[str, Path]],
+) -> None:
+    own, _, new = study
+    for sample in own.samples:
+        old, found = (
+            pyarrow.parquet.read_table(path) for path in (own.files[sample][1], new[sample])
+        )
+        assert found.schema.equals(old.schema, check_metadata=True)
+        kept = [name for name in old.column_names if "score" not in name]
+        assert found.select(kept).equals(old.select(kept))
+        score = found["score"].to_numpy()
+        # The one jet that had no score has none, all others have: in all variations and masses.
+        np.testing.assert_array_equal(np.isnan(score), np.isnan(old["score"].to_numpy()))
+        assert np.isnan(score).sum() == 1
+        assert np.nanmin(score) > 0 and np.nanmax(score) < 1
+        single = (found["seed0_score"].to_numpy() + found["seed1_score"].to_numpy()) / 2
+        # Each flow makes its own score uniform; the mean of uniform numbers is not.
+        assert np.nanmax(np.abs(score - single)) > 0.01
+
+
+def test_two_runs_agree_to_the_bit(study: tuple[Study, list[Path], dict[str, Path]]) -> None:
+    own, flows, new = study
+    again = own.transform("qcd", flows[::-1], "again")
+    assert again.read_bytes() == new["qcd"].read_bytes()
+    history = flows[0].with_name("history.json").read_text()
+    own.flatten("mean")
+    assert flows[0].with_name("history.json").read_text() == history
+    third = own.transform("qcd", flows, "third")
+    assert third.read_bytes() == new["qcd"].read_bytes()
+    record = json.loads(history)
+    assert record["jets"]["training"] + record["jets"]["stopping"] > 1200
+    assert record["jets"]["fitted_to"] == "both"
+    assert len(record["train"]) == len(record["validation"]) > record["best_epoch"]
+
+
+def test_other_classes_keep_their_proportions(tmp_path: Path) -> None:
+    own = Study(tmp_path, tagger_of(1, classes=3))
+    new = pyarrow.parquet.read_table(own.transform("qcd", [own.flatten()]))
+    old = pyarrow.parquet.read_table(own.files["qcd"][1])
+    names = ["score_W", "score_qcd0", "score_qcd1"]
+    first, second = (
+        np.stack([table[name].to_numpy() for name in names]).astype(float) for table in (old, new)
+    )
+    exists = np.isfinite(first[0])
+    np.testing.assert_allclose(second[:, exists].sum(axis=0), 1.0, atol=1e-6)
+    np.testing.assert_array_equal(new["score"].to_numpy(), new["score_W"].to_numpy())
+    share = [one[1] / (one[1] + one[2]) for one in (first[:, exists], second[:, exists])]
+    np.testing.assert_allclose(share[0], share[1], atol=1e-4)
+
+
+def test_what_is_wrong_is_named(
+    study: tuple[Study, list[Path], dict[str, Path]], tmp_path: Path
+) -> None:
+    own, flows, _ = study
+
+    def refused(match: str, path: str, value: Any, member: str = "mean") -> None:
+        changed = copy.copy(own)
+        changed.values = copy.deepcopy(own.values)
+        changed.folder = tmp_path
+        place = changed.values
+        *words, last = path.split(".")
+        for word in words:
+            place = place[word]
+        place[last] = value
+        with pytest.raises(InputError, match=match):
+            changed.flatten(member)
+
+    disco = ClassifierSettings(tagger="w", method=DiscoSettings()).model_dump(mode="json")
+    refused("flow: the method disco", "decorrelation.classifiers.flow", disco)
+    refused("seed2: of the tagger w there are mean, seed0, seed1", "seed", 5, member="seed2")
+    refused("no column tau21", "decorrelation.against", ["tau21"])
+    high = SelectionSettings(pt_min=749.999, pt_max=750).model_dump(mode="json")
+    refused("flow, tagger w, samples wjet, qcd: .* none is background", "tagging.selection", high)
+    refused(
+        "label_fully_contained is .* for all background jets",
+        "decorrelation.against",
+        ["label_fully_contained"],
+    )
+    with pytest.raises(InputError, match="flows of mean, seed0 were given"):
+        own.transform("qcd", flows[:2] + flows[:1], "bad")
+    with pytest.raises(InputError, match="flows of seed0 were given: one of mean"):
+        own.transform("qcd", flows[1:2], "bad")
+    with pytest.raises(InputError, match="no such flow"):
+        own.transform("qcd", [tmp_path / "nothing.pt"], "bad")
+    changed = copy.copy(own)
+    changed.files = {"qcd": (own.files["qcd"][0], own.files["wjet"][1])}
+    with pytest.raises(InputError, match="scores"):
+        changed.transform("qcd", flows, "bad")
+
+
+def background(train_shift: float, jets: int = 4000, weight: float = 1.0) -> ScoredJets:
+    """Background whose scores in the training part are lower by `train_shift`."""
+    rng = np.random.default_rng(1)
+    part = rng.choice([split.TRAIN, split.VALIDATION], jets, p=[0.8, 0.2])
+    score = 1 / (1 + np.exp(-rng.normal(size=jets) + train_shift * (part == split.TRAIN)))
+    numbers = np.arange(jets)
+    columns = {
+        "split": part,
+        "weight": np.full(jets, weight),
+        "run": np.ones(jets, dtype=int),
+        "luminosityBlock": np.ones(jets, dtype=int),
+        "event": numbers,
+    }
+    both = np.stack([score, 1 - score], axis=1)
+    return ScoredJets(columns, np.ones(jets, dtype=int), numbers, both, np.empty((0, jets, 2)))
+
+
+@pytest.mark.parametrize(
+    ("fitted_to", "shift", "taken"),
+    [
+        ("tested", 0.0, "both"),
+        ("tested", 0.4, "validation"),
+        ("both", 0.4, "both"),
+        ("validation", 0.0, "validation"),
+    ],
+)
+def test_jets_of_the_training_are_taken_where_their_scores_are_alike(
+    fitted_to: Any, shift: float, taken: str
+) -> None:
+    jets = background(shift)
+    found = flow_jets.choose(jets, jets.probabilities[:, 0], fitted_to, seed=1)
+    assert found.record["fitted_to"] == taken
+    part = jets.columns["split"][found.rows]
+    if taken == "both":
+        np.testing.assert_array_equal(part == split.VALIDATION, found.validation)
+        assert len(found.rows) == len(jets)
+    else:
+        assert (part == split.VALIDATION).all()
+        assert found.validation.mean() == pytest.approx(flow_jets.STOPPING, abs=0.06)
+
+
+def test_background_without_weight_or_validation_is_refused() -> None:
+    weightless = background(0.0, weight=0.0)
+    with pytest.raises(InputError, match="background jets of the validation part sum to zero"):
+        flow_jets.choose(weightless, weightless.probabilities[:, 0], "tested", seed=1)
+    jets = background(0.0)
+    only = jets.where(jets.columns["split"] == split.TRAIN)
+    with pytest.raises(InputError, match="none of the validation part"):
+        flow_jets.choose(only, only.probabilities[:, 0], "tested", seed=1)
