@@ -188,6 +188,12 @@ class ClassifierSettings(SettingsModel):
     epochs: int | None = Field(
         None, ge=1, description="passes over the training rows at most; null: as the tagger's"
     )
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="epochs without a better validation loss before training stops; a penalty may "
+        "need many. null: as the tagger's",
+    )
 
     @model_validator(mode="after")
     def _strengths_differ(self) -> "ClassifierSettings":

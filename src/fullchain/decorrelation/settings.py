@@ -39,12 +39,13 @@ class DecorrelationSettings(SettingsModel):
     )
     classifiers: dict[str, ClassifierSettings] = Field(
         default_factory=lambda: {
-            # Penalties are measured in a batch, and take more epochs than plain training.
+            # Penalties are measured in a batch, and take more epochs than plain training; at the
+            # highest learning rate the loss rises for a while, which is no reason to stop.
             "disco": ClassifierSettings(
-                tagger="w_mlp", method=DiscoSettings(), batch_size=1024, epochs=100
+                tagger="w_mlp", method=DiscoSettings(), batch_size=1024, epochs=100, patience=100
             ),
             "mode": ClassifierSettings(
-                tagger="w_mlp", method=ModeSettings(), batch_size=1024, epochs=100
+                tagger="w_mlp", method=ModeSettings(), batch_size=1024, epochs=100, patience=100
             ),
             "flow": ClassifierSettings(tagger="w_mlp", method=FlowSettings()),
         },

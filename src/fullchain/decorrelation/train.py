@@ -128,7 +128,7 @@ def training_of(
 ) -> TrainingSettings:
     """Give the training of the tagger with what the classifier has of its own."""
     how = base.training or settings.model("tagging.training", TrainingSettings)
-    own = {"epochs": chosen.epochs, "batch_size": chosen.batch_size}
+    own = {name: getattr(chosen, name) for name in ("epochs", "batch_size", "patience")}
     return how.model_copy(update={name: value for name, value in own.items() if value is not None})
 
 
