@@ -26,7 +26,7 @@ from fullchain.errors import InputError
 from fullchain.learning import roc
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
-from fullchain.tagging import comparisons, dependence
+from fullchain.tagging import comparisons, dependence, scored_jets
 from fullchain.tagging.performance import Sample, receiver
 from fullchain.tagging.scored_jets import Files
 from fullchain.tagging.selection_settings import SelectionSettings
@@ -63,7 +63,7 @@ def main(
         about = _described(classifier, variant, own, tagger)
         chosen = chosen.model_copy(update={"seeds": own.seeds or chosen.seeds})
     measurement = _Measurement(
-        grouped(jets, samples, scores),
+        scored_jets.grouped(jets, samples, scores),
         manifests,
         chosen,
         how,
@@ -88,23 +88,6 @@ def main(
         **measurement.everything(),
     }
     write_text(performance, json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-def grouped(jets: list[Path], samples: list[str], scores: list[Path]) -> Files:
-    """Files of jets and file of scores of each sample.
-
-    Raises InputError where the numbers do not fit.
-    """
-    names = list(dict.fromkeys(samples))
-    if len(jets) != len(samples) or len(scores) != len(names):
-        raise InputError(
-            f"{len(jets)} files of jets have {len(samples)} names of samples, and {len(names)} "
-            f"samples have {len(scores)} files of scores"
-        )
-    return {
-        name: ([path for path, one in zip(jets, samples, strict=True) if one == name], score)
-        for name, score in zip(names, scores, strict=True)
-    }
 
 
 def _described(

@@ -21,7 +21,7 @@ from fullchain.learning import split
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
 from fullchain.tagging import scored_jets
-from fullchain.tagging.scored_jets import Files, ScoredJets
+from fullchain.tagging.scored_jets import ScoredJets
 from fullchain.tagging.selection_settings import SelectionSettings
 from fullchain.tagging.settings import TaggerSettings
 
@@ -51,7 +51,7 @@ def main(
     window = tagger.selection or settings.model("tagging.selection", SelectionSettings)
     against = tuple(settings["decorrelation.against"])
     method = flow_settings(classifier, chosen)
-    files = grouped(jets, samples, scores)
+    files = scored_jets.grouped(jets, samples, scores)
     found = scored_jets.read(
         files, tagger, window, (*against, "jet"), splits=(split.TRAIN, split.VALIDATION)
     )
@@ -95,7 +95,7 @@ def main(
 
 
 def flow_settings(classifier: str, chosen: ClassifierSettings) -> FlowSettings:
-    """Give the settings of the flow, with epochs and batches of the classifier where it has some.
+    """Give the settings of the flow, with what the classifier has of its own training.
 
     Raises InputError for another method.
     """
@@ -105,26 +105,9 @@ def flow_settings(classifier: str, chosen: ClassifierSettings) -> FlowSettings:
             f"decorrelation.classifiers.{classifier}: the method {method.kind} trains the "
             "tagger, and only a flow is fitted to its scores"
         )
-    own = {"epochs": chosen.epochs, "batch_size": chosen.batch_size}
+    own = {name: getattr(chosen, name) for name in ("epochs", "batch_size", "patience")}
     changes = {name: value for name, value in own.items() if value is not None}
     return method.model_copy(update={"training": method.training.model_copy(update=changes)})
-
-
-def grouped(jets: list[Path], samples: list[str], scores: list[Path]) -> Files:
-    """Files of jets and file of scores of each sample.
-
-    Raises InputError where the numbers do not fit.
-    """
-    names = list(dict.fromkeys(samples))
-    if len(jets) != len(samples) or len(scores) != len(names):
-        raise InputError(
-            f"{len(jets)} files of jets have {len(samples)} names of samples, and {len(names)} "
-            f"samples have {len(scores)} files of scores"
-        )
-    return {
-        name: ([path for path, one in zip(jets, samples, strict=True) if one == name], score)
-        for name, score in zip(names, scores, strict=True)
-    }
 
 
 def score_of(jets: ScoredJets, member: str, tagger: str) -> Array:

@@ -62,7 +62,7 @@ def main(
     how = settings.model("tagging.evaluation", EvaluationSettings)
     trained = chosen.selection or settings.model("tagging.selection", SelectionSettings)
     window = selection.of_measurement(how.selection, trained)
-    files = grouped(jets, samples, scores)
+    files = scored_jets.grouped(jets, samples, scores)
     measurement = _Measurement(files, chosen, how, window, settings.seed)
     content = {
         "tagger": tagger,
@@ -79,23 +79,6 @@ def main(
         **measurement.everything(),
     }
     write_text(performance, json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-def grouped(jets: list[Path], samples: list[str], scores: list[Path]) -> Files:
-    """Files of jets and file of scores of each sample.
-
-    Raises InputError where the numbers do not fit.
-    """
-    names = list(dict.fromkeys(samples))
-    if len(jets) != len(samples) or len(scores) != len(names):
-        raise InputError(
-            f"{len(jets)} files of jets have {len(samples)} names of samples, and {len(names)} "
-            f"samples have {len(scores)} files of scores"
-        )
-    return {
-        name: ([path for path, one in zip(jets, samples, strict=True) if one == name], score)
-        for name, score in zip(names, scores, strict=True)
-    }
 
 
 class _Measurement:

@@ -21,6 +21,23 @@ Files = Mapping[str, tuple[Sequence[Path], Path]]
 IDENTITY = ("run", "luminosityBlock", "event")
 
 
+def grouped(jets: Sequence[Path], samples: Sequence[str], scores: Sequence[Path]) -> Files:
+    """Files of jets and file of scores of each sample.
+
+    Raises InputError where the numbers do not fit.
+    """
+    names = list(dict.fromkeys(samples))
+    if len(jets) != len(samples) or len(scores) != len(names):
+        raise InputError(
+            f"{len(jets)} files of jets have {len(samples)} names of samples, and {len(names)} "
+            f"samples have {len(scores)} files of scores"
+        )
+    return {
+        name: ([path for path, one in zip(jets, samples, strict=True) if one == name], score)
+        for name, score in zip(names, scores, strict=True)
+    }
+
+
 @dataclass(frozen=True)
 class ScoredJets:
     """Some jets of the classes of a tagger.
