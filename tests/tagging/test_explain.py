@@ -189,7 +189,7 @@ def test_a_tagger_that_is_not_there_cannot_be_explained() -> None:
 def test_all_taggers_are_explained_unless_some_are_named(wanted: list[str] | None) -> None:
     settings = validate({"tagging": {"explanation": {"taggers": wanted}}})
     assert settings.tagging is not None
-    names = ("pfn", "bdt") if wanted is None else tuple(wanted)
+    names = ("pfn", "bdt", "w_mlp") if wanted is None else tuple(wanted)
     assert settings.tagging.explained == names
 
 

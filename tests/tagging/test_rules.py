@@ -15,7 +15,7 @@ def definitions(text: str, settings: Settings) -> dict[str, Any]:
     """The requests for GPUs and the function for the memory, which are plain Python."""
     found: dict[str, Any] = {"CONFIG": settings}
     found["TAGGERS"] = settings.tagging.taggers if settings.tagging else {}
-    functions = ("training_memory", "training_of", "training_gpu", "figures_of_uncertainty")
+    functions = ("tagger_memory", "training_of", "training_gpu", "figures_of_uncertainty")
     bodies = [rf"^def {name}\(.*\n(?:    .*\n)+" for name in functions]
     for pattern in (r"^TAGGING_GPU = .*\n", *bodies):
         (source,) = re.findall(pattern, text, re.MULTILINE)
@@ -66,11 +66,11 @@ def test_figures_of_uncertainty_are_those_of_a_bayesian_tagger(text: str) -> Non
 def test_memory_of_training_follows_the_jets(text: str) -> None:
     def memory(size_mb: float, particles: int) -> int:
         settings = validate({"tagging": {"taggers": {"pfn": {"n_constituents": particles}}}})
-        function = definitions(text, settings)["training_memory"]
-        megabytes: int = function(SimpleNamespace(tagger="pfn"), SimpleNamespace(size_mb=size_mb))
+        function = definitions(text, settings)["tagger_memory"]
+        megabytes: int = function("pfn", size_mb)
         return megabytes
 
-    assert "mem_mb=training_memory" in text
+    assert "mem_mb=lambda w, input: tagger_memory(w.tagger, input.size_mb)" in text
     assert memory(5, 64) < 3000
     # Each of the jets in Parquet in memory, and room for a second copy.
     assert memory(6000, 64) > 12000
