@@ -76,8 +76,11 @@ def test_more_events_make_more_parts_and_leave_the_others_alone(finished) -> Non
 
 def test_a_training_setting_does_not_touch_the_ntuples(finished) -> None:
     told = finished.why(*overlay(finished, {"tagging": {"training": {"patience": 77}}}))
-    # Both taggers of the default configuration.
-    assert told.startswith("tagging_train (2 jobs)\n    setting tagging.training.patience")
+    # All taggers of the default configuration, one of them with three seeds, and what is
+    # decorrelated by training it.
+    reason = "    setting tagging.training.patience"
+    assert f"\ntagging_train (5 jobs)\n{reason}" in f"\n{told}"
+    assert f"\ndecorrelation_train (6 jobs)\n{reason}" in f"\n{told}"
     assert "ntuples_" not in told
     assert "jets_" not in told
 
