@@ -296,7 +296,7 @@ def test_what_is_wrong_is_named(
         own.transform("qcd", flows[:2] + flows[:1], "bad")
     with pytest.raises(InputError, match="flows of seed0 were given: one of mean"):
         own.transform("qcd", flows[1:2], "bad")
-    with pytest.raises(InputError, match="no such flow"):
+    with pytest.raises(InputError, match="no such file; run decorrelation flatten"):
         own.transform("qcd", [tmp_path / "nothing.pt"], "bad")
     changed = copy.copy(own)
     changed.files = {"qcd": (own.files["qcd"][0], own.files["wjet"][1])}

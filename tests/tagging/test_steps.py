@@ -586,7 +586,7 @@ def test_the_device_is_recorded_and_part_of_the_fingerprint(
 
 def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
-    with pytest.raises(InputError, match="no such model"):
+    with pytest.raises(InputError, match="no such file; train the tagger first"):
         load(path)
     for content in (b"", b"text", b"PK\x03\x04 truncated"):
         path.write_bytes(content)

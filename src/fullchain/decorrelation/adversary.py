@@ -25,7 +25,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from fullchain.decorrelation.background import checked
+from fullchain.decorrelation.background import checked, mean_and_spread
 from fullchain.decorrelation.method_settings import AdversarySettings
 from fullchain.decorrelation.mutual_information import binned_information, inner_edges
 from fullchain.learning.training import weighted_mean
@@ -67,8 +67,7 @@ class Adversary(nn.Module):
     ) -> None:
         super().__init__()
         against, weight = checked(against, weight, names)
-        mean = weight @ against / weight.sum()
-        spread = (weight @ (against - mean) ** 2 / weight.sum()) ** 0.5
+        mean, spread = mean_and_spread(against, weight)
         self.register_buffer("subtract", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("multiply", torch.tensor(1.0 / spread, dtype=torch.float32))
         for number, inner in enumerate(inner_edges(against, weight)):

@@ -65,6 +65,12 @@ def checked(
     return against, weight
 
 
+def mean_and_spread(against: Array, weight: Array) -> tuple[Array, Array]:
+    """Give weighted mean and standard deviation of columns (jets, k), shapes (k,)."""
+    mean = weight @ against / weight.sum()
+    return mean, np.sqrt(weight @ (against - mean) ** 2 / weight.sum())
+
+
 def flat_factors(
     against: Array, weight: Array, bins: int, largest: float
 ) -> tuple[list[Array], Array]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from fullchain.decorrelation.background import checked, flat_factors
+from fullchain.decorrelation.background import checked, flat_factors, mean_and_spread
 from fullchain.decorrelation.method_settings import DiscoSettings
 from fullchain.learning.distance_correlation import distance_correlation
 from fullchain.learning.large_distance_correlation import by_blocks, by_sorting
@@ -57,8 +57,7 @@ class Disco(nn.Module):
         against, weight = checked(against, weight, names)
         self.power = settings.power
         self.flat = settings.weighting == "flat"
-        mean = weight @ against / weight.sum()
-        spread = (weight @ (against - mean) ** 2 / weight.sum()) ** 0.5
+        _, spread = mean_and_spread(against, weight)
         self.register_buffer("multiply", torch.tensor(1.0 / spread, dtype=torch.float32))
         if self.flat:
             edges, factors = flat_factors(against, weight, _FLAT_BINS, _LARGEST)

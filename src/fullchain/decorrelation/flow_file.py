@@ -71,14 +71,9 @@ def save(path: Path, fitted: FittedFlow) -> None:
 
 def load(path: Path) -> FittedFlow:
     """Read `flow.pt`. Raises InputError where it is none, or of another format."""
-    try:
-        content = torch_file.read(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such flow; run decorrelation flatten first") from None
-    except torch_file.Unreadable as problem:
-        raise InputError(f"{path}: not a flow ({problem}); fit it again") from None
-    if content.get("format") != FORMAT:
-        raise InputError(f"{path}: written in format {content.get('format')}; fit it again")
+    content = torch_file.read_format(
+        path, FORMAT, "a flow", "run decorrelation flatten first", "fit it again"
+    )
     try:
         settings = FlowSettings.model_validate(content["settings"])
         against = tuple(content["against"])

@@ -1,11 +1,10 @@
 """Draw rejection against 1/JSD, mass shapes, sculpting and mass fits from saved numbers."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fullchain.decorrelation import fit_figures, frontier_figures, shape_figures
-from fullchain.errors import InputError
+from fullchain.decorrelation.measurement import measurement
 from fullchain.plotting import figure_set
 from fullchain.step import Given, Input, Output
 
@@ -20,7 +19,7 @@ def main(
 ) -> None:
     """Draw all figures of the stage."""
     figures = figure_set(index, "decorrelation")
-    measured = [read(path) for path in performance]
+    measured = [measurement(path) for path in performance]
     for tagger in dict.fromkeys(one["tagger"] for one in measured):
         mine = [one for one in measured if one["tagger"] == tagger]
         frontier_figures.draw(figures, tagger, mine)
@@ -31,15 +30,3 @@ def main(
         if one["mass_fit"] is not None:
             fit_figures.draw_fit(figures, one)
     figures.write()
-
-
-def read(path: Path) -> dict[str, Any]:
-    """Read a performance.json. Raises InputError where the file is none of this stage."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content["sculpting"]  # a file of another stage has none
-        return dict(content)
-    except (ValueError, KeyError, TypeError) as problem:
-        raise InputError(
-            f"{path}: not numbers of 'decorrelation evaluate' ({problem}); rerun it"
-        ) from None

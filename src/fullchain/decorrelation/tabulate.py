@@ -1,13 +1,12 @@
 """Collect the numbers of all decorrelated classifiers, beside those of their taggers."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from fullchain.decorrelation import published
-from fullchain.errors import InputError
+from fullchain.decorrelation.measurement import measurement
 from fullchain.metrics import Metric, write_metrics
 from fullchain.step import Given, Input, Output
 
@@ -25,7 +24,7 @@ def main(
     settings: Given,
 ) -> None:
     """Read the performance of each classifier, write the table."""
-    measured = [_read(path) for path in performance]
+    measured = [measurement(path) for path in performance]
     references = {one["tagger"]: one for one in measured if one["classifier"] is None}
     rows: list[Metric] = []
     for one in measured:
@@ -34,17 +33,6 @@ def main(
         if one["classifier"] is not None and reference is not None:
             rows += gain_metrics(one, reference)
     write_metrics(metrics, "decorrelation", [row for row in rows if math.isfinite(row.uncertainty)])
-
-
-def _read(path: Path) -> Numbers:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content["sculpting"]  # a file of another stage has none
-        return dict(content)
-    except (ValueError, KeyError, TypeError) as problem:
-        raise InputError(
-            f"{path}: not numbers of 'decorrelation evaluate' ({problem}); rerun it"
-        ) from None
 
 
 def classifier_metrics(one: Numbers) -> list[Metric]:

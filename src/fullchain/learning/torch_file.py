@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from fullchain.atomic import atomic
+from fullchain.errors import InputError
 
 
 class Unreadable(Exception):
@@ -41,4 +42,31 @@ def read(path: Path) -> dict[str, Any]:
         raise Unreadable(str(problem).splitlines()[0]) from None
     if not isinstance(content, dict):
         raise Unreadable("it holds no mapping")
+    return content
+
+
+def read_format(path: Path, version: int, what: str, first: str, again: str) -> dict[str, Any]:
+    """Read a file that says its format under the key `format`.
+
+    Parameters
+    ----------
+    version
+        The format that is understood.
+    what, first, again
+        For messages: what the file should be ("a tagger"), what makes it where there is none
+        ("train the tagger first"), and what to do about a file of no use ("train again").
+
+    Raises
+    ------
+    InputError
+        There is no such file, it cannot be read, or it has another format.
+    """
+    try:
+        content = read(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; {first}") from None
+    except Unreadable as problem:
+        raise InputError(f"{path}: not {what} ({problem}); {again}") from None
+    if content.get("format") != version:
+        raise InputError(f"{path}: written in format {content.get('format')}; {again}")
     return content

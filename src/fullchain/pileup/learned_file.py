@@ -46,16 +46,9 @@ def save(
 
 def load(path: Path) -> Trained:
     """Read `model.pt`. Raises InputError where it is none, or of another format."""
-    try:
-        content = torch_file.read(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such model; train it first") from None
-    except torch_file.Unreadable as problem:
-        raise InputError(
-            f"{path}: not a model of pile-up weights ({problem}); train again"
-        ) from None
-    if content.get("format") != FORMAT or "features" not in content:
-        raise InputError(f"{path}: not a model of pile-up weights of format {FORMAT}; train again")
+    content = torch_file.read_format(
+        path, FORMAT, "a model of pile-up weights", "train it first", "train again"
+    )
     try:
         settings = method_of(content["settings"])
         if content["features"] != _features(settings):

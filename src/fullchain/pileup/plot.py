@@ -8,7 +8,6 @@ import numpy as np
 from fullchain.pileup.discrimination_figures import draw_discrimination
 from fullchain.pileup.interaction_figures import draw_against_interactions
 from fullchain.pileup.method_look import drawn, look, name_of
-from fullchain.pileup.saved_numbers import read_numbers
 from fullchain.plotting import (
     COLOURS,
     FigureSet,
@@ -19,6 +18,7 @@ from fullchain.plotting import (
     panels,
     process_label,
 )
+from fullchain.saved_numbers import read_numbers
 from fullchain.step import Given, Input, Output
 
 
@@ -40,15 +40,15 @@ def main(
     """
     energy = f"{settings['ntuples.beams.energy'] / 1000:g} TeV"
     figures = figure_set(index, "pileup")
-    for sample, content in read_numbers(numbers, "samples").items():
+    for sample, content in read_numbers(numbers, "pileup", "samples").items():
         draw_against_interactions(figures, sample, content, energy)
         _draw_kept(figures, sample, content, energy)
-    times = read_numbers(cost, "samples")
+    times = read_numbers(cost, "pileup", "samples")
     if times:
         _draw_cost(figures, times, energy)
     for path in comparisons:
-        _draw_stored(figures, read_numbers(path))
-    draw_discrimination(figures, [read_numbers(path) for path in pairs], energy)
+        _draw_stored(figures, read_numbers(path, "pileup"))
+    draw_discrimination(figures, [read_numbers(path, "pileup") for path in pairs], energy)
     figures.write()
 
 

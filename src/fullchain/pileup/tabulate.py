@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fullchain.metrics import Metric, write_metrics
 from fullchain.pileup.discrimination_metrics import pair_metrics
-from fullchain.pileup.saved_numbers import read_numbers
+from fullchain.saved_numbers import read_numbers
 from fullchain.step import Given, Input, Output
 
 _QUANTITIES = {
@@ -51,13 +51,15 @@ def main(
         A file does not hold the numbers it should.
     """
     rows: list[Metric] = []
-    for sample, content in read_numbers(numbers, "samples").items():
+    for sample, content in read_numbers(numbers, "pileup", "samples").items():
         for method in content["methods"]:
             rows += method_metrics(sample, method, content)
     for path in comparisons:
-        rows += comparison_metrics(read_numbers(path, "sample"), read_numbers(path))
+        rows += comparison_metrics(
+            read_numbers(path, "pileup", "sample"), read_numbers(path, "pileup")
+        )
     for path in pairs:
-        rows += pair_metrics(read_numbers(path))
+        rows += pair_metrics(read_numbers(path, "pileup"))
     write_metrics(metrics, "pileup", [row for row in rows if math.isfinite(row.uncertainty)])
 
 

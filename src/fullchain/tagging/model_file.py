@@ -49,14 +49,9 @@ def save(
 
 def load(path: Path) -> Trained:
     """Read `model.pt`. Raises InputError where it is none, or of another format."""
-    try:
-        content = torch_file.read(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such model; train the tagger first") from None
-    except torch_file.Unreadable as problem:
-        raise InputError(f"{path}: not a tagger ({problem}); train again") from None
-    if content.get("format") != FORMAT:
-        raise InputError(f"{path}: written in format {content.get('format')}; train again")
+    content = torch_file.read_format(
+        path, FORMAT, "a tagger", "train the tagger first", "train again"
+    )
     try:
         settings = TaggerSettings.model_validate(content["settings"])
         member = Member(**content["member"])

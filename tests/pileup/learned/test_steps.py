@@ -141,7 +141,7 @@ def test_models_that_cannot_be_used_are_named(tmp_path: Path, write_toy: Write) 
         use(model, other)
     with pytest.raises(InputError, match="stands twice"):
         use(model, model)
-    with pytest.raises(InputError, match="no such model"):
+    with pytest.raises(InputError, match="no such file; train it first"):
         use(tmp_path / "none.pt")
     content = torch_file.read(model)
     content["state"]["projection.bias"] = torch.tensor([float("nan")])
