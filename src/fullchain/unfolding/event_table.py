@@ -1,0 +1,190 @@
+"""The table of events that are unfolded: Parquet, one row for each event.
+
+Columns: run, luminosityBlock, event; weight; w_<variation>, factors on it; pass_gen and pass_reco;
+gen_<observable> and reco_<observable>, NaN where the event fails that level; and, where they were
+asked for, gen_particles and reco_particles of the measured jet. Under a shift of the detector the
+columns of the detector level stand again with `__<shift>` behind their names. An event is a row if
+it passes a level, shifted or not. Recorded data fail the particle level.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fullchain.atomic import atomic
+from fullchain.errors import InputError
+from fullchain.unfolding.sample import NOMINAL, Array, Flags, Level, Particles, Simulation
+
+IDS = ("run", "luminosityBlock", "event")
+COMPRESSION_LEVEL = 3
+
+
+def column(level: str, what: str, shift: str = NOMINAL) -> str:
+    """Name of a column.
+
+    Examples
+    --------
+    >>> column("reco", "mass"), column("reco", "mass", "jes_up")
+    ('reco_mass', 'reco_mass__jes_up')
+    """
+    return f"{level}_{what}" if shift == NOMINAL else f"{level}_{what}__{shift}"
+
+
+def write(
+    path: Path, events: Simulation, units: Mapping[str, str], about: Mapping[str, Any]
+) -> None:
+    """Write the table of a sample, or of a part of one.
+
+    Parameters
+    ----------
+    units
+        Unit of each observable, "" for a pure number.
+    about
+        Plain values that are kept in the file, such as the sample and its cross section.
+    """
+    fields: list[pa.Field] = []
+    arrays: list[pa.Array] = []
+
+    def add(name: str, values: pa.Array, unit: str = "") -> None:
+        fields.append(pa.field(name, values.type, nullable=False, metadata={"unit": unit}))
+        arrays.append(values)
+
+    for number, name in enumerate(IDS):
+        add(name, pa.array(events.ids[:, number], pa.uint64()))
+    add("weight", pa.array(events.weight, pa.float64()))
+    for name, factor in events.factors.items():
+        add(f"w_{name}", pa.array(factor, pa.float64()))
+    levels = [("gen", NOMINAL, events.gen), ("reco", NOMINAL, events.reco)]
+    levels += [("reco", name, shifted) for name, shifted in events.shifted.items()]
+    for which, shift, level in levels:
+        suffix = "" if shift == NOMINAL else f"__{shift}"
+        add(f"pass_{which}{suffix}", pa.array(level.passed))
+        for number, name in enumerate(events.names):
+            values = pa.array(level.values[:, number], pa.float64())
+            add(column(which, name, shift), values, units[name])
+        if level.particles is not None:
+            add(column(which, "particles", shift), _lists(level.particles))
+    metadata = {"observables": json.dumps(events.names), "about": json.dumps(dict(about))}
+    table = pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
+    with atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", compression_level=COMPRESSION_LEVEL)
+
+
+def read(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    *,
+    particles: bool = False,
+    shifts: Sequence[str] = (),
+    factors: Sequence[str] = (),
+) -> Simulation:
+    """Read the tables of the parts of one or several samples, in their order.
+
+    Parameters
+    ----------
+    names
+        The observables to read.
+    particles
+        Whether to read the particles of the jets, of both levels and of all shifts.
+    shifts, factors
+        Names of the shifts and of the variations of the weight to read.
+
+    Raises
+    ------
+    InputError
+        A file is missing or no such table, lacks a column, has a value that is not finite for an
+        event that passes, or an event twice.
+    """
+    wanted = [*IDS, "weight", *(f"w_{name}" for name in factors)]
+    levels = [("gen", NOMINAL), ("reco", NOMINAL), *(("reco", shift) for shift in shifts)]
+    for which, shift in levels:
+        suffix = "" if shift == NOMINAL else f"__{shift}"
+        wanted += [f"pass_{which}{suffix}", *(column(which, name, shift) for name in names)]
+        if particles:
+            wanted.append(column(which, "particles", shift))
+    table = pa.concat_tables([_read_one(path, wanted) for path in paths])
+    ids = np.stack([table[name].to_numpy().astype(np.int64) for name in IDS], axis=1)
+    found = [_level(table, which, shift, names, particles, paths) for which, shift in levels]
+    return Simulation(
+        tuple(names),
+        found[0],
+        found[1],
+        table["weight"].to_numpy(),
+        ids,
+        dict(zip(shifts, found[2:], strict=True)),
+        {name: table[f"w_{name}"].to_numpy() for name in factors},
+    )
+
+
+def observables(path: Path) -> tuple[str, ...]:
+    """Names of the observables of a table. Raises InputError where the file is none."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        return tuple(json.loads(metadata[b"observables"]))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run the step that writes it") from None
+    except (pa.ArrowInvalid, KeyError) as problem:
+        raise InputError(f"{path}: no table of events for unfolding ({problem})") from None
+
+
+def about(path: Path) -> dict[str, Any]:
+    """What `write` kept of the sample. Raises InputError where the file is none."""
+    observables(path)
+    content: dict[str, Any] = json.loads(pq.read_schema(path).metadata[b"about"])
+    return content
+
+
+def _read_one(path: Path, wanted: Sequence[str]) -> pa.Table:
+    observables(path)
+    missing = [name for name in wanted if name not in pq.read_schema(path).names]
+    if missing:
+        raise InputError(
+            f"{path}: no column {missing[0]!r}; it has {', '.join(pq.read_schema(path).names)}"
+        )
+    return pq.read_table(path, columns=list(wanted)).replace_schema_metadata(None)
+
+
+def _level(
+    table: pa.Table,
+    which: str,
+    shift: str,
+    names: Sequence[str],
+    particles: bool,
+    paths: Sequence[Path],
+) -> Level:
+    suffix = "" if shift == NOMINAL else f"__{shift}"
+    passed: Flags = table[f"pass_{which}{suffix}"].to_numpy()
+    values = np.empty((len(passed), len(names)))
+    for number, name in enumerate(names):
+        values[:, number] = table[column(which, name, shift)].to_numpy()
+        bad = passed & ~np.isfinite(values[:, number])
+        if bad.any():
+            raise InputError(
+                f"{paths[0]}: column {column(which, name, shift)!r} is not finite for "
+                f"{int(bad.sum())} events that pass; give it a value there or let them fail"
+            )
+    values[~passed] = np.nan
+    found = _particles(table[column(which, "particles", shift)]) if particles else None
+    return Level(values, passed, found)
+
+
+def _lists(particles: Particles) -> pa.Array:
+    columns = [pa.array(values, pa.float32()) for values in particles.features.T]
+    records = pa.StructArray.from_arrays(columns, names=list(particles.names))
+    return pa.ListArray.from_arrays(pa.array(particles.offsets, pa.int32()), records)
+
+
+def _particles(lists: pa.ChunkedArray) -> Particles:
+    joined = lists.combine_chunks()
+    if isinstance(joined, pa.ChunkedArray):
+        joined = joined.chunk(0)
+    offsets = joined.offsets.to_numpy().astype(np.int64)
+    records = joined.values[offsets[0] : offsets[-1]]
+    names = [records.type.field(number).name for number in range(records.type.num_fields)]
+    features: Array = np.stack([records.field(name).to_numpy() for name in names], axis=1)
+    return Particles(features.astype(np.float64), offsets - offsets[0], tuple(names))

@@ -1,0 +1,82 @@
+"""Settings of what is unfolded: simulation, data, background, and how it is tested."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from fullchain.model import SettingsModel
+
+
+class StressSettings(SettingsModel):
+    """A change of the particle level of pseudo-data, which a method must find."""
+
+    observable: str = Field(description="observable whose spectrum is changed")
+    slope: float = Field(
+        0.5,
+        description="weights are multiplied by exp(slope x), where x is the observable less its "
+        "weighted mean, in standard deviations, and no less than -3 and no more than 3",
+    )
+
+
+class PartSettings(SettingsModel):
+    """Events of one or several samples."""
+
+    samples: tuple[str, ...] = Field(min_length=1, description="names of samples or of toys")
+    half: Literal["all", "first", "second"] = Field(
+        "all", description="all events, or one half, divided by a hash of their identity"
+    )
+    stress: StressSettings | None = Field(
+        None, description="change of the particle level of pseudo-data; null: none"
+    )
+
+
+class BackgroundSettings(SettingsModel):
+    """A simulated background in the data."""
+
+    samples: tuple[str, ...] = Field(min_length=1, description="names of samples or of toys")
+    expected: float = Field(gt=0, description="expected part of the sum of weights of the data")
+
+
+class MeasurementSettings(SettingsModel):
+    """One unfolding: what is unfolded with which simulation."""
+
+    simulation: PartSettings = Field(description="simulated events, both levels")
+    data: PartSettings = Field(description="data, or simulated events that take their place")
+    background: BackgroundSettings | None = Field(
+        None, description="simulated background, subtracted; null: none"
+    )
+    observables: tuple[str, ...] = Field(min_length=1, description="which ones are unfolded")
+    methods: tuple[str, ...] | None = Field(
+        None, description="names of methods; null: all that can take these observables"
+    )
+    kind: Literal["measurement", "closure", "stressed", "swap"] = Field(
+        "measurement",
+        description="what it is, for the report: the measurement; closure, where simulation and "
+        "data are halves of one sample; stressed closure, where the data are also reweighted; "
+        "swap, where the data are of another generator",
+    )
+    shifts: tuple[str, ...] = Field(
+        (), description="shifts of the detector (names in jets.shifts) that are unfolded as well"
+    )
+    factors: tuple[str, ...] = Field(
+        (), description="variations of the weight (isr_up, ...) that are unfolded as well"
+    )
+    alternatives: dict[str, PartSettings] = Field(
+        default_factory=dict,
+        description="other simulations by name; what they change is the model's uncertainty",
+    )
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> "MeasurementSettings":
+        for name in ("observables", "shifts", "factors"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name}: a name stands twice")
+        halves = {self.simulation.half, self.data.half}
+        shared = set(self.simulation.samples) & set(self.data.samples)
+        if shared and halves != {"first", "second"}:
+            raise ValueError(
+                f"simulation and data are both of {', '.join(sorted(shared))}: give one the first "
+                "and the other the second half"
+            )
+        return self

@@ -1,0 +1,162 @@
+"""From tables of events to what a method of unfolding gets."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fullchain.errors import InputError
+from fullchain.learning.split import fold
+from fullchain.seeds import derive
+from fullchain.unfolding import event_table
+from fullchain.unfolding.measurement_settings import (
+    BackgroundSettings,
+    MeasurementSettings,
+    PartSettings,
+    StressSettings,
+)
+from fullchain.unfolding.sample import (
+    Array,
+    Measured,
+    Problem,
+    Simulation,
+    Truth,
+    check_weights,
+)
+
+STRESS_LIMIT = 3.0
+"""Largest distance from the mean, in standard deviations, that a stress weight follows."""
+
+
+def pose(
+    simulation: Sequence[Path],
+    data: Sequence[Path],
+    background: Sequence[Path],
+    settings: MeasurementSettings,
+    seed: int,
+    *,
+    particles: bool = False,
+    alternative: str | None = None,
+) -> Problem:
+    """Read the tables of one measurement, and weight simulation and background as the data.
+
+    Parameters
+    ----------
+    simulation, data, background
+        Tables of events, see `event_table`; of `simulation` those of the alternative, if any.
+    particles
+        Whether particles of the jets are read.
+    alternative
+        Name of another simulation in `settings.alternatives`; it has no shifts.
+
+    Raises
+    ------
+    InputError
+        A table is unusable, weights are not finite or sum to nothing, no event passes a level, or
+        the expected background is as large as the data.
+    """
+    chosen = settings.simulation if alternative is None else settings.alternatives[alternative]
+    shifts = settings.shifts if alternative is None else ()
+    factors = settings.factors if alternative is None else ()
+    simulated = part(
+        event_table.read(
+            simulation, settings.observables, particles=particles, shifts=shifts, factors=factors
+        ),
+        chosen,
+        seed,
+    )
+    pseudo = part(
+        event_table.read(data, settings.observables, particles=particles), settings.data, seed
+    )
+    measured = _measured(pseudo, f"data ({', '.join(settings.data.samples)})")
+    unwanted = None
+    expected = 0.0
+    if settings.background is not None:
+        unwanted = _background(background, settings.background, settings, measured, particles)
+        expected = float(unwanted.weight.sum())
+    name = f"simulation ({', '.join(chosen.samples)})"
+    return Problem(
+        _scaled(simulated, float(measured.weight.sum()) - expected, name),
+        measured,
+        unwanted,
+        _truth(pseudo),
+    )
+
+
+def part(events: Simulation, settings: PartSettings, seed: int) -> Simulation:
+    """Choose the half of the events, and weight them by the stress."""
+    if settings.half != "all":
+        number = fold(
+            events.ids[:, 0],
+            events.ids[:, 1],
+            events.ids[:, 2],
+            derive(seed, "unfolding", "halves"),
+        )
+        events = events.take(np.flatnonzero((number < 0.5) == (settings.half == "first")))
+    if settings.stress is not None:
+        events = events.weighted(events.weight * stress_weights(events, settings.stress))
+    return events
+
+
+def stress_weights(events: Simulation, stress: StressSettings) -> Array:
+    """Give factors (n) that change the spectrum of an observable; 1 where the particle level fails.
+
+    Raises InputError where the observable is not read or is constant.
+    """
+    if stress.observable not in events.names:
+        raise InputError(
+            f"stress.observable: {stress.observable!r} is not among the observables of the "
+            f"measurement ({', '.join(events.names)})"
+        )
+    passed = events.gen.passed
+    values = events.gen.values[passed, events.names.index(stress.observable)]
+    weight = events.weight[passed]
+    mean = np.average(values, weights=weight)
+    deviation = np.sqrt(np.average((values - mean) ** 2, weights=weight))
+    if not deviation > 0:
+        raise InputError(f"stress.observable: {stress.observable!r} is the same for all events")
+    factors = np.ones(len(events))
+    distance = np.clip((values - mean) / deviation, -STRESS_LIMIT, STRESS_LIMIT)
+    factors[passed] = np.exp(stress.slope * distance)
+    return factors
+
+
+def _measured(events: Simulation, what: str) -> Measured:
+    passed = np.flatnonzero(events.reco.passed)
+    level = events.reco.take(passed)
+    weight = events.weight[passed]
+    check_weights(weight, what)
+    return Measured(events.names, level.values, weight, level.particles)
+
+
+def _background(
+    paths: Sequence[Path],
+    chosen: BackgroundSettings,
+    settings: MeasurementSettings,
+    data: Measured,
+    particles: bool,
+) -> Measured:
+    events = event_table.read(paths, settings.observables, particles=particles)
+    found = _measured(events, f"background ({', '.join(chosen.samples)})")
+    if chosen.expected >= 1:
+        raise InputError(
+            f"background.expected: {chosen.expected:g} of the data leaves nothing to unfold"
+        )
+    scale = chosen.expected * data.weight.sum() / found.weight.sum()
+    return Measured(found.names, found.values, found.weight * scale, found.particles)
+
+
+def _scaled(events: Simulation, total: float, what: str) -> Simulation:
+    """Give the simulation with weights that sum to `total` at detector level."""
+    for level, name in ((events.gen, "particle"), (events.reco, "detector")):
+        if not level.passed.any():
+            raise InputError(f"{what}: no event passes the selection of the {name} level")
+        check_weights(events.weight[level.passed], f"{what}, {name} level")
+    return events.weighted(events.weight * (total / events.weight[events.reco.passed].sum()))
+
+
+def _truth(events: Simulation) -> Truth | None:
+    passed = events.gen.passed
+    if not passed.any():
+        return None
+    return Truth(events.names, events.gen.values[passed], events.weight[passed])

@@ -1,0 +1,171 @@
+"""The table of events, and what a method gets of it."""
+
+import numpy as np
+import pytest
+
+from fullchain.errors import InputError
+from fullchain.unfolding import event_table, problem
+from fullchain.unfolding.measurement_settings import MeasurementSettings
+from fullchain.unfolding.sample import Level, Particles, Simulation
+
+
+def events(n=200, seed=1, *, shifted=False, first=0):
+    """Events with two observables, of which some fail a level, and particles."""
+    chance = np.random.default_rng(seed)
+    gen = chance.normal(size=(n, 2))
+    reco = gen + chance.normal(scale=0.3, size=(n, 2))
+    pass_gen, pass_reco = chance.random(n) < 0.9, chance.random(n) < 0.8
+    counts = np.where(pass_reco, chance.integers(1, 4, n), 0)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    particles = Particles(
+        chance.normal(size=(offsets[-1], 3)).astype(np.float32).astype(float),
+        offsets,
+        ("pt", "deta", "dphi"),
+    )
+    none = Particles(np.zeros((0, 3)), np.zeros(n + 1, int), ("pt", "deta", "dphi"))
+    gen[~pass_gen] = np.nan
+    reco[~pass_reco] = np.nan
+    ids = np.stack([np.ones(n), np.ones(n), first + np.arange(n)], axis=1).astype(np.int64)
+    return Simulation(
+        ("mass", "width"),
+        Level(gen, pass_gen, none),
+        Level(reco, pass_reco, particles),
+        chance.random(n) + 0.5,
+        ids,
+        {"jes_up": Level(reco * 1.1, pass_reco, particles)} if shifted else {},
+        {"isr_up": chance.random(n) + 0.5} if shifted else {},
+    )
+
+
+UNITS = {"mass": "GeV", "width": ""}
+
+
+def test_what_is_written_is_read(tmp_path):
+    path = tmp_path / "events.parquet"
+    one = events(shifted=True)
+    event_table.write(path, one, UNITS, {"sample": "a"})
+    found = event_table.read(
+        [path], ["width", "mass"], particles=True, shifts=["jes_up"], factors=["isr_up"]
+    )
+    np.testing.assert_array_equal(found.gen.values, one.gen.values[:, ::-1])
+    np.testing.assert_array_equal(found.shifted["jes_up"].values[:, 1], one.reco.values[:, 0] * 1.1)
+    np.testing.assert_array_equal(found.factors["isr_up"], one.factors["isr_up"])
+    np.testing.assert_array_equal(found.reco.particles.features, one.reco.particles.features)
+    np.testing.assert_array_equal(found.reco.particles.offsets, one.reco.particles.offsets)
+    np.testing.assert_array_equal(found.ids, one.ids)
+    assert event_table.observables(path) == ("mass", "width")
+    assert event_table.about(path) == {"sample": "a"}
+
+
+def test_particles_of_several_parts_follow_each_other(tmp_path):
+    parts = [events(30, seed) for seed in (1, 2)]
+    paths = [tmp_path / f"{number}.parquet" for number in range(2)]
+    for path, one in zip(paths, parts, strict=True):
+        event_table.write(path, one, UNITS, {})
+    found = event_table.read(paths, ["mass"], particles=True)
+    rows = np.array([3, 31, 45])
+    expected = np.concatenate(
+        [
+            parts[0].reco.particles.take(rows[:1]).features,
+            parts[1].reco.particles.take(rows[1:] - 30).features,
+        ]
+    )
+    np.testing.assert_array_equal(found.take(rows).reco.particles.features, expected)
+
+
+def test_a_missing_column_is_named(tmp_path):
+    path = tmp_path / "events.parquet"
+    event_table.write(path, events(), UNITS, {})
+    with pytest.raises(InputError, match="no column 'gen_tau21'"):
+        event_table.read([path], ["tau21"])
+    with pytest.raises(InputError, match="no column 'pass_reco__jer_up'"):
+        event_table.read([path], ["mass"], shifts=["jer_up"])
+
+
+def test_a_value_that_is_not_finite_is_named(tmp_path):
+    path = tmp_path / "events.parquet"
+    one = events()
+    one.reco.values[np.flatnonzero(one.reco.passed)[:2], 1] = np.inf
+    event_table.write(path, one, UNITS, {})
+    with pytest.raises(InputError, match="'reco_width' is not finite for 2 events"):
+        event_table.read([path], ["width"])
+
+
+def written(folder, name, one):
+    path = folder / f"{name}.parquet"
+    event_table.write(path, one, UNITS, {})
+    return path
+
+
+def measurement(**changes):
+    values = {
+        "simulation": {"samples": ["a"]},
+        "data": {"samples": ["b"]},
+        "observables": ["mass", "width"],
+    }
+    return MeasurementSettings.model_validate(values | changes)
+
+
+def test_simulation_is_scaled_to_the_data_less_the_background(tmp_path):
+    paths = [written(tmp_path, str(seed), events(300, seed)) for seed in range(3)]
+    settings = measurement(background={"samples": ["c"], "expected": 0.25})
+    found = problem.pose(paths[:1], paths[1:2], paths[2:], settings, 5)
+    total = found.data.weight.sum()
+    assert found.background.weight.sum() == pytest.approx(0.25 * total)
+    detected = found.simulation.weight[found.simulation.reco.passed].sum()
+    assert detected == pytest.approx(0.75 * total)
+    assert len(found.truth.weight) == events(300, 1).gen.passed.sum()
+
+
+def test_halves_share_no_event(tmp_path):
+    path = written(tmp_path, "a", events(1000))
+    settings = measurement(
+        simulation={"samples": ["a"], "half": "first"}, data={"samples": ["a"], "half": "second"}
+    )
+    one = event_table.read([path], ["mass", "width"])
+    first = problem.part(one, settings.simulation, 5)
+    second = problem.part(one, settings.data, 5)
+    assert len(first) + len(second) == 1000
+    assert not set(first.ids[:, 2]) & set(second.ids[:, 2])
+    assert 400 < len(first) < 600
+
+
+def test_one_sample_on_both_sides_needs_halves():
+    with pytest.raises(ValueError, match="both of a"):
+        measurement(data={"samples": ["a"]})
+
+
+def test_stress_changes_the_mean_of_the_particle_level(tmp_path):
+    one = events(20000)
+    settings = measurement(data={"samples": ["b"], "stress": {"observable": "mass", "slope": 0.5}})
+    stressed = problem.part(one, settings.data, 5)
+    passed = one.gen.passed
+    # exp(a x) moves the mean of a normal distribution by a standard deviations
+    moved = np.average(one.gen.values[passed, 0], weights=stressed.weight[passed])
+    before = np.average(one.gen.values[passed, 0], weights=one.weight[passed])
+    assert moved - before == pytest.approx(0.5, abs=0.03)
+    np.testing.assert_array_equal(stressed.weight[~passed], one.weight[~passed])
+
+
+@pytest.mark.parametrize(
+    ("weight", "words"),
+    [(np.nan, "NaN or infinite"), (-1.0, "negative"), (0.0, "sum to 0")],
+)
+def test_unusable_weights_are_named(tmp_path, weight, words):
+    good = written(tmp_path, "good", events())
+    one = events()
+    bad = written(tmp_path, "bad", one.weighted(np.full(len(one), weight)))
+    with pytest.raises(InputError, match=f"simulation \\(a\\).*{words}"):
+        problem.pose([bad], [good], [], measurement(), 5)
+    with pytest.raises(InputError, match=f"data \\(b\\).*{words}"):
+        problem.pose([good], [bad], [], measurement(), 5)
+
+
+def test_an_empty_selection_is_named(tmp_path):
+    good = written(tmp_path, "good", events())
+    one = events()
+    one.gen.passed[:] = False
+    one.gen.values[:] = np.nan
+    bad = written(tmp_path, "bad", one)
+    with pytest.raises(InputError, match="no event passes the selection of the particle level"):
+        problem.pose([bad], [good], [], measurement(), 5)
