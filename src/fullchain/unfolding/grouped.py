@@ -23,7 +23,9 @@ class GroupedClassifier(Protocol):
 
     members: int
 
-    def __call__(self, inputs: Inputs) -> Tensor: ...
+    def __call__(self, inputs: Inputs) -> Tensor:
+        """Give the logits."""
+        ...
 
 
 class GroupedLinear(nn.Module):
