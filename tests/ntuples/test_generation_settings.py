@@ -101,3 +101,13 @@ def test_the_integral_leaves_showers_out() -> None:
 def test_a_wrong_line_is_named() -> None:
     with pytest.raises(InputError, match="HardQCD:everything"):
         pythia_events.open_pythia(["Print:quiet = on", "HardQCD:everything = on"])
+
+
+def test_another_top_mass_reaches_pythia() -> None:
+    import pythia8mc
+
+    sample = GeneratedSample(process="tt", events=100, top_mass=169.5)
+    pythia = pythia8mc.Pythia("", False)
+    for line in processes.sample_lines(sample, BeamSettings()):
+        assert pythia.readString(line), line
+    assert pythia.particleData.m0(6) == 169.5

@@ -41,6 +41,12 @@ class GeneratedSample(SettingsModel):
     shower_weights: bool = Field(
         False, description="weights of varied initial and final state radiation (PSWeight)"
     )
+    top_mass: float | None = Field(
+        None,
+        gt=100,
+        description="mass of the top quark [GeV], its width follows; null: the generator's own "
+        "(173 in Pythia 8.317)",
+    )
     zprime_mass: float = Field(1300.0, gt=0, description="mass of the Z' [GeV]; zprime only")
     zprime_width: float = Field(13.0, gt=0, description="width of the Z' [GeV]; zprime only")
     scalar_mass: float = Field(500.0, gt=0, description="mass of the scalar [GeV]; scalar only")

@@ -132,6 +132,8 @@ def sample_lines(sample: GeneratedSample, beams: BeamSettings) -> list[str]:
         lines.append(f"PhaseSpace:pTHatMin = {sample.pthat_min!r}")
     if sample.pthat_max is not None:
         lines.append(f"PhaseSpace:pTHatMax = {sample.pthat_max!r}")
+    if sample.top_mass is not None:
+        lines.append(f"6:m0 = {sample.top_mass!r}")
     if sample.process == "zprime":
         lines += [
             f"32:m0 = {sample.zprime_mass!r}",
