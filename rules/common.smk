@@ -4,7 +4,8 @@ from pathlib import Path
 from fullchain.dag import closure, locks, parts as dag_parts
 from fullchain.errors import InputError
 from fullchain.ntuples.sources import part_names
-from fullchain.settings import merge, read_yaml, validate
+from fullchain.setting_files import merge, read_yaml
+from fullchain.settings import validate
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import ExecMode
 

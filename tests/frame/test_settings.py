@@ -10,7 +10,8 @@ import yaml
 
 from fullchain.defaults import default_yaml, schema_json
 from fullchain.errors import InputError
-from fullchain.settings import Settings, load, merge, read_yaml, validate
+from fullchain.setting_files import merge, read_yaml
+from fullchain.settings import Settings, load, validate
 
 
 def refuse(values: dict, *words: str) -> None:

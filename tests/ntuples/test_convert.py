@@ -21,7 +21,8 @@ from fullchain.ntuples.layouts.detect import detect_layout
 from fullchain.ntuples.manifests import read_part, sha256
 from fullchain.ntuples.sources import part_names, part_sources
 from fullchain.ntuples.sources_settings import IngestedSample
-from fullchain.settings import merge, read_yaml, validate
+from fullchain.setting_files import merge, read_yaml
+from fullchain.settings import validate
 from fullchain.step import Given
 
 Write = Callable[..., Path]

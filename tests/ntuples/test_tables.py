@@ -26,7 +26,8 @@ from fullchain.ntuples.jet_files.table_columns import open_columns
 from fullchain.ntuples.manifests import read_part
 from fullchain.ntuples.sources_settings import IngestedSample
 from fullchain.ntuples.table_settings import CLASS_NUMBERS, W_TAGGING
-from fullchain.settings import merge, read_yaml, validate
+from fullchain.setting_files import merge, read_yaml
+from fullchain.settings import validate
 from fullchain.step import Given
 from fullchain.tagging.settings import LABELS
 

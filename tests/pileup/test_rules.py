@@ -15,7 +15,8 @@ from fullchain.jets.settings import OF_THE_FILE
 from fullchain.pileup.densities import trained_ranges
 from fullchain.pileup.methods import CLASSICAL
 from fullchain.pileup.settings import CLASSICAL as NAMES
-from fullchain.settings import merge, read_yaml, validate
+from fullchain.setting_files import merge, read_yaml
+from fullchain.settings import validate
 
 GRAPH = {"kind": "graph", "samples": ["qcd_pu50"], "seeds": 2}
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fullchain.errors import InputError
-from fullchain.settings import Settings, merge, read_yaml, validate
+from fullchain.setting_files import merge, read_yaml
+from fullchain.settings import Settings, validate
 from fullchain.stage_tables import Number, read_tables
 from fullchain.step import Given
 from fullchain.tagging import landscape, tables

@@ -1,0 +1,76 @@
+"""Files of settings: reading them, and laying one over another."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fullchain.errors import InputError
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML configuration file.
+
+    Raises
+    ------
+    InputError
+        The file is missing, is not YAML, has a key twice, or does not hold a mapping.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such configuration file") from None
+    except yaml.YAMLError as problem:
+        raise InputError(f"{path}: not valid YAML: {problem}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a configuration must be a mapping of keys to values")
+    return content
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which the same key twice is an error: the first would be lost in silence."""
+
+
+def _mapping_without_duplicates(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    mapping: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in mapping:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {key!r} stands twice", key_node.start_mark
+            )
+        mapping[key] = loader.construct_object(value_node, deep=True)
+    return mapping
+
+
+_StrictLoader.add_constructor(
+    yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_duplicates
+)
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay `overlay` over `base`, deeply.
+
+    A mapping whose ``kind`` changes replaces the whole mapping: the other keys of a generated
+    sample mean nothing to an ingested one.
+    """
+    merged = dict(base)
+    for key, value in overlay.items():
+        below = merged.get(key)
+        if (
+            isinstance(value, Mapping)
+            and isinstance(below, Mapping)
+            and not _other_kind(below, value)
+        ):
+            merged[key] = merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _other_kind(below: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+    return "kind" in value and value["kind"] != below.get("kind")

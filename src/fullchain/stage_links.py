@@ -1,0 +1,207 @@
+"""What one stage takes of another: names that must exist, choices that must fit.
+
+All functions take the whole configuration and raise ValueError with the path of the setting.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from fullchain.decorrelation.settings import base_of
+from fullchain.jets.settings import OF_THE_FILE
+from fullchain.pileup.discrimination_pairs import pairs
+from fullchain.setting_errors import nearest
+
+if TYPE_CHECKING:
+    from fullchain.settings import Settings
+
+
+def check(chosen: "Settings") -> None:
+    """Check all that no stage can check by itself."""
+    names_exist(chosen)
+    mitigation_exists(chosen)
+    pairs_can_be_measured(chosen)
+    jets_are_in_the_ntuples(chosen)
+    tables_have_no_particles(chosen)
+    decorrelation_is_possible(chosen)
+
+
+def names_exist(chosen: "Settings") -> None:
+    """Check the names that one stage uses and another defines."""
+    for where, kind, name, known in _references(chosen):
+        if name not in known:
+            raise ValueError(f"{where}: no {kind} is called {name!r}{nearest(name, known)}")
+
+
+def mitigation_exists(chosen: "Settings") -> None:
+    """Check that the stage pileup has the method that the jets ask for."""
+    method = chosen.jets.clustering.mitigation
+    if method in OF_THE_FILE:
+        return
+    where = "jets.clustering.mitigation"
+    computed = ["puppi", "softkiller", *(chosen.pileup.learned if chosen.pileup else ())]
+    if method not in computed:
+        known = [*OF_THE_FILE, *computed]
+        raise ValueError(f"{where}: no method is called {method!r}{nearest(method, known)}")
+    if chosen.pileup is None:
+        raise ValueError(f"{where}: {method} needs the stage pileup, which is null")
+
+
+def pairs_can_be_measured(chosen: "Settings") -> None:
+    """Check that samples whose jets are told apart have the truth, and the same pile-up."""
+    if chosen.pileup is None:
+        return
+    try:
+        pairs(chosen.pileup.discrimination.pairs, chosen.ntuples.samples, chosen.pileup.trained_on)
+    except ValueError as problem:
+        raise ValueError(f"pileup.{problem}") from None
+
+
+def jets_are_in_the_ntuples(chosen: "Settings") -> None:
+    """Check that taggers which read the ntuples directly find jets there."""
+    if chosen.tagging is None:
+        return
+    for tagger, settings in chosen.tagging.taggers.items():
+        if settings.jets_from != "ntuples":
+            continue
+        where = f"tagging.taggers.{tagger}.jets_from"
+        for name in chosen.tagging.measured_samples(settings):
+            sample = chosen.ntuples.samples[name]
+            if sample.kind != "ingested" or sample.layout in ("nanoaod", "pfnano"):
+                raise ValueError(
+                    f"{where}: an event of sample {name!r} is not a jet; take jets_from: jets"
+                )
+        if chosen.inference is not None and _scored(chosen, chosen.inference.tagger) == tagger:
+            raise ValueError(
+                f"{where}: inference.tagger is {tagger!r}, and its templates are made of the "
+                "jets of the stage jets; take jets_from: jets, or inference: null"
+            )
+
+
+def tables_have_no_particles(chosen: "Settings") -> None:
+    """Check that only taggers on observables take jets of tables."""
+    if chosen.tagging is None:
+        return
+    for tagger, settings in chosen.tagging.taggers.items():
+        for name in chosen.tagging.measured_samples(settings):
+            sample = chosen.ntuples.samples[name]
+            if sample.kind != "ingested" or not sample.is_table:
+                continue
+            kind = settings.architecture.kind
+            if settings.jets_from != "ntuples" or kind not in ("mlp", "trees"):
+                raise ValueError(
+                    f"tagging.taggers.{tagger}: sample {name!r} is a table of observables, "
+                    "without particles; take architecture mlp or trees, and jets_from: ntuples"
+                )
+            if tagger in chosen.tagging.explained:
+                raise ValueError(
+                    f"tagging.explanation.taggers: {tagger} sees the table {name!r}, without "
+                    "the particles that observables are made of; list other taggers, or []"
+                )
+
+
+def _scored(chosen: "Settings", name: str) -> str:
+    """Name of the tagger that a score is of, or was before it was decorrelated."""
+    return name if chosen.decorrelation is None else base_of(chosen.decorrelation, name)
+
+
+def decorrelation_is_possible(chosen: "Settings") -> None:
+    """Check that the taggers that are decorrelated exist and are of a kind that can be."""
+    if chosen.decorrelation is None:
+        return
+    if chosen.tagging is None:
+        raise ValueError("decorrelation needs the stage tagging, which is null")
+    taggers = chosen.tagging.taggers
+    for name, classifier in chosen.decorrelation.classifiers.items():
+        where = f"decorrelation.classifiers.{name}"
+        if classifier.tagger not in taggers:
+            known = list(taggers)
+            raise ValueError(
+                f"{where}.tagger: no tagger is called {classifier.tagger!r}"
+                f"{nearest(classifier.tagger, known)}"
+            )
+        tagger = taggers[classifier.tagger]
+        if tagger.bayesian or tagger.between:
+            raise ValueError(
+                f"{where}.tagger: {classifier.tagger} is Bayesian or between two generators, and "
+                "these have losses of their own; take another tagger"
+            )
+        trees = tagger.architecture.kind == "trees"
+        if trees and classifier.method.kind in ("disco", "mode", "adversary"):
+            raise ValueError(
+                f"{where}: no gradient goes through trees, which {classifier.method.kind} needs; "
+                "take the method boosting, planing or flow, or a network"
+            )
+        if classifier.method.kind == "flow" and classifier.seeds is not None:
+            raise ValueError(f"{where}.seeds: a flow has as many as its tagger; take null")
+    for name in chosen.decorrelation.variants:
+        if name in taggers:
+            raise ValueError(
+                f"decorrelation.classifiers: {name} is the name of a tagger; call it something else"
+            )
+
+
+Reference = tuple[str, str, str, Sequence[str]]
+"""Path of a setting, what it names, the name, and all names that there are."""
+
+
+def _references(chosen: "Settings") -> Iterator[Reference]:
+    samples = list(chosen.ntuples.samples)
+    for where, name in _sample_names(chosen):
+        yield where, "sample", name, samples
+    if chosen.inference is None:
+        return
+    taggers = chosen.tagging.taggers if chosen.tagging else {}
+    variants = chosen.decorrelation.variants if chosen.decorrelation else {}
+    scored = [*taggers, *variants]
+    yield "inference.tagger", "tagger or classifier", chosen.inference.tagger, scored
+    shifts = list(dict.fromkeys(re.sub("_(up|down)$", "", name) for name in chosen.jets.shifts))
+    for systematic, line in chosen.inference.systematics.items():
+        if line.shift:
+            where = f"inference.systematics.{systematic}.shift"
+            yield where, "shift of the jets", line.shift, shifts
+
+
+def _sample_names(chosen: "Settings") -> Iterator[tuple[str, str]]:
+    """Give the path of each setting that names a sample, and the name."""
+    figures = chosen.jets.figures
+    for section in ("shifted", "alternatives", "lund"):
+        for name in getattr(figures, section):
+            yield f"jets.figures.{section}", name
+    for name in figures.alternatives.values():
+        yield "jets.figures.alternatives", name
+    yield from _of_pileup(chosen)
+    yield from _of_tagging(chosen)
+    if chosen.inference is not None:
+        for name in chosen.inference.ntuple_samples():
+            yield "inference", name
+
+
+def _of_pileup(chosen: "Settings") -> Iterator[tuple[str, str]]:
+    if chosen.pileup is None:
+        return
+    for name in chosen.pileup.evaluation.samples or ():
+        yield "pileup.evaluation.samples", name
+    for where, pair in (chosen.pileup.discrimination.pairs or {}).items():
+        for name in (pair.signal, pair.background):
+            yield f"pileup.discrimination.pairs.{where}", name
+    for method, settings in chosen.pileup.learned.items():
+        for name in settings.samples:
+            yield f"pileup.learned.{method}.samples", name
+    for name in chosen.pileup.comparison.samples:
+        yield "pileup.comparison.samples", name
+
+
+def _of_tagging(chosen: "Settings") -> Iterator[tuple[str, str]]:
+    if chosen.tagging is None:
+        return
+    for tagger, settings in chosen.tagging.taggers.items():
+        for name in settings.samples:
+            yield f"tagging.taggers.{tagger}", name
+        for old, name in (settings.between.samples if settings.between else {}).items():
+            yield f"tagging.taggers.{tagger}.between.samples.{old}", name
+    for name in chosen.tagging.split.samples:
+        yield "tagging.split.samples", name
+    for other, stand_ins in chosen.tagging.evaluation.alternatives.items():
+        for name in (*stand_ins, *stand_ins.values()):
+            yield f"tagging.evaluation.alternatives.{other}", name

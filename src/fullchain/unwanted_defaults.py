@@ -1,0 +1,94 @@
+"""Dropping those defaults of a configuration that the user does not want, or that need others."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def without_unwanted_defaults(
+    values: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Drop the default samples where they are not wanted, and defaults that need them.
+
+    These are figures and, beside taggers of the user's own, taggers. All are told from the user's
+    own by being equal to the defaults.
+
+    Parameters
+    ----------
+    values
+        A whole configuration, all defaults filled in, not yet validated.
+    defaults
+        The default configuration.
+    """
+    ntuples, figures = values["ntuples"], values["jets"]
+    if not isinstance(ntuples, Mapping) or not isinstance(figures, Mapping):
+        return dict(values)
+    if ntuples.get("keep_default_samples", True) or not isinstance(figures["figures"], Mapping):
+        return dict(values)
+
+    def own(section: Any, default: Mapping[str, Any]) -> Any:
+        if not isinstance(section, Mapping):
+            return section
+        return {
+            name: entry
+            for name, entry in section.items()
+            if name not in default or entry != default[name]
+        }
+
+    def kept(section: Any, default: Mapping[str, Any], samples: Mapping[str, Any]) -> Any:
+        if not isinstance(section, Mapping):
+            return section
+        mine = own(section, default)
+        return {name: e for name, e in section.items() if name in mine or name in samples}
+
+    samples = own(values["ntuples"]["samples"], defaults["ntuples"]["samples"])
+    figures = {
+        name: kept(section, defaults["jets"]["figures"].get(name, {}), samples)
+        for name, section in values["jets"]["figures"].items()
+    }
+    return {
+        **values,
+        "ntuples": {**values["ntuples"], "samples": samples},
+        "jets": {**values["jets"], "figures": figures},
+        "tagging": _without_default_taggers(
+            values["tagging"], defaults["tagging"]["taggers"], samples
+        ),
+    }
+
+
+def _without_default_taggers(
+    tagging: Any, defaults: Mapping[str, Any], samples: Mapping[str, Any]
+) -> Any:
+    """Drop default taggers of samples that are not there, where the user has others."""
+    if not isinstance(tagging, Mapping) or not isinstance(tagging["taggers"], Mapping):
+        return tagging
+    left = {
+        name: entry
+        for name, entry in tagging["taggers"].items()
+        if entry != defaults.get(name)
+        or all(one in samples for wanted in entry["classes"].values() for one in wanted["samples"])
+    }
+    return {**tagging, "taggers": left} if any(left.values()) else tagging
+
+
+def without_default_classifiers(
+    values: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Drop default classifiers of the stage decorrelation whose tagger is not there.
+
+    Where none is left, as without the stage tagging, the stage is left out. Classifiers of the
+    user's own stay, and are an error without their tagger.
+    """
+    chosen, tagging = values["decorrelation"], values["tagging"]
+    if not isinstance(chosen, Mapping) or not isinstance(chosen["classifiers"], Mapping):
+        return dict(values)
+    taggers = tagging["taggers"] if isinstance(tagging, Mapping) else {}
+    if not isinstance(taggers, Mapping):
+        return dict(values)
+    default = defaults["decorrelation"]["classifiers"]
+    left = {
+        name: entry
+        for name, entry in chosen["classifiers"].items()
+        if entry != default.get(name) or taggers.get(default[name]["tagger"]) is not None
+    }
+    section = {**chosen, "classifiers": left} if left else None
+    return {**values, "decorrelation": section}
