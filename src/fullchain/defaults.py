@@ -18,6 +18,10 @@ HEADER = """\
 """
 
 
+LONG = 90
+"""Characters from which text is folded."""
+
+
 def _comment(text: str, indent: int) -> list[str]:
     prefix = " " * indent + "# "
     return textwrap.wrap(text, width=100, initial_indent=prefix, subsequent_indent=prefix)
@@ -26,6 +30,17 @@ def _comment(text: str, indent: int) -> list[str]:
 def _value(value: Any) -> str:
     text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
     return text.removesuffix("...\n").strip()
+
+
+def _entry(key: str, value: Any, indent: int) -> list[str]:
+    """Write a plain value behind its key; long text is folded over several lines."""
+    if not isinstance(value, str) or len(value) < LONG:
+        return [f"{key} {_value(value)}"]
+    margin = " " * indent
+    return [
+        f"{key} >-",
+        *textwrap.wrap(value, 100, initial_indent=margin, subsequent_indent=margin),
+    ]
 
 
 def _plain(value: Any) -> Any:
@@ -56,7 +71,7 @@ def _lines(model: BaseModel, indent: int, explained: set[type]) -> list[str]:
         margin = " " * indent
         if isinstance(value, BaseModel):
             lines.append(f"{margin}{name}:")
-            lines += _lines(value, indent + 2, explained)
+            lines += _lines(value, indent + 2, explained) or [f"{margin}  {{}}"]
         elif isinstance(value, dict) and any(isinstance(v, BaseModel) for v in value.values()):
             lines.append(f"{margin}{name}:")
             for key, entry in value.items():
@@ -67,7 +82,7 @@ def _lines(model: BaseModel, indent: int, explained: set[type]) -> list[str]:
             lines += [f"{margin}  - {_value(_plain(entry))}" for entry in value]
         else:
             plain = model.model_dump(mode="json", include={name})[name]
-            lines.append(f"{margin}{name}: {_value(plain)}")
+            lines += _entry(f"{margin}{name}:", plain, indent + 2)
     return lines
 
 

@@ -21,3 +21,10 @@ def test_text_does_not_depend_on_the_order_of_keys() -> None:
 def test_unknown_path_is_named() -> None:
     with pytest.raises(InputError, match=r"jets\.cuts\.mass"):
         part(VALUES, "jets.cuts.mass")
+
+
+def test_braces_in_strings_are_no_wildcards() -> None:
+    values = {"a": {"label": r"$\tau_{21}$", "names": ["{x}"]}, "b": {}}
+    found = text(values, "a", "b")
+    assert "{21}" not in found and "{x}" not in found
+    assert json.loads(found) == values

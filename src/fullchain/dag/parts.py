@@ -43,5 +43,24 @@ def part(values: Mapping[str, Any], *paths: str) -> dict[str, Any]:
 
 
 def text(values: Mapping[str, Any], *paths: str) -> str:
-    """Give `part` as JSON text with sorted keys: equal settings give equal text."""
-    return json.dumps(part(values, *paths), sort_keys=True)
+    """Give `part` as JSON text with sorted keys: equal settings give equal text.
+
+    Braces inside of strings, as of formulas in labels, are written as escapes: Snakemake would take
+    what they enclose for a wildcard.
+    """
+    written = json.dumps(_marked(part(values, *paths)), sort_keys=True)
+    return written.replace(r"\ue000", r"\u007b").replace(r"\ue001", r"\u007d")
+
+
+_MARKS = str.maketrans({"{": "\ue000", "}": "\ue001"})
+"""Characters of no use of their own (Unicode, private use area) in the place of braces."""
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.translate(_MARKS)
+    if isinstance(value, Mapping):
+        return {key: _marked(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_marked(entry) for entry in value]
+    return value
