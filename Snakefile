@@ -32,6 +32,11 @@ if CONFIG.decorrelation is not None:
     include: "rules/decorrelation.smk"
 
 
+if CONFIG.unfolding is not None:
+
+    include: "rules/unfolding.smk"
+
+
 if CONFIG.inference is not None:
 
     include: "rules/inference.smk"

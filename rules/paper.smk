@@ -8,7 +8,13 @@ PAPER_STAGES = [
 
 
 # Stages with tables of their own beside their numbers.
-TABLE_STAGES = [stage for stage in PAPER_STAGES if workflow.is_rule(f"{stage}_tables")]
+TABLE_STAGES = [
+    stage
+    for stage in PAPER_STAGES
+    for rule_name in (f"{stage}_tables", f"{stage}_tabulate")
+    if workflow.is_rule(rule_name)
+    and result(f"{stage}/tables.json") in getattr(rules, rule_name).output
+]
 
 
 def drawn_figures(stage):

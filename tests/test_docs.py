@@ -133,5 +133,6 @@ def test_the_picture_of_the_dag_has_every_step():
         ("pileup", "train"),
         ("pileup", "apply"),
         ("pileup", "compare"),
+        ("unfolding", "pair"),
     }
     assert drawn == expected - others

@@ -18,10 +18,11 @@ FROM_PROJECT = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG
 
 
 def stage_pages(folder: Path) -> list[dict[str, str]]:
-    """Pages of the stages in the order of the data flow; others follow by name."""
+    """Pages in the order of the data flow, `<stage>_*` behind `<stage>`; others follow."""
     flow = [name for name in Settings.model_fields if name not in ("run", "seed")]
     names = sorted(path.stem for path in (folder / "stages").glob("*.md"))
-    names.sort(key=lambda name: flow.index(name) if name in flow else len(flow))
+    stages = {name: name.split("_")[0] for name in names}
+    names.sort(key=lambda name: flow.index(stages[name]) if stages[name] in flow else len(flow))
     return [{name: f"stages/{name}.md"} for name in names]
 
 

@@ -23,7 +23,12 @@ from fullchain.pileup.settings import PileupSettings
 from fullchain.setting_errors import explain
 from fullchain.setting_files import merge, read_yaml
 from fullchain.tagging.settings import TaggingSettings
-from fullchain.unwanted_defaults import without_default_classifiers, without_unwanted_defaults
+from fullchain.unfolding.settings import UnfoldingSettings
+from fullchain.unwanted_defaults import (
+    without_default_classifiers,
+    without_default_measurements,
+    without_unwanted_defaults,
+)
 
 
 class Settings(SettingsModel):
@@ -53,6 +58,10 @@ class Settings(SettingsModel):
     decorrelation: DecorrelationSettings | None = Field(
         default_factory=DecorrelationSettings,
         description="mass-decorrelated classifiers, made of taggers; null leaves the stage out",
+    )
+    unfolding: UnfoldingSettings | None = Field(
+        default_factory=UnfoldingSettings,
+        description="what happened, from what was measured; null leaves the stage out",
     )
     inference: InferenceSettings | None = Field(
         default_factory=InferenceSettings,
@@ -89,6 +98,7 @@ def validate(values: Mapping[str, Any], where: str = "configuration") -> Setting
     try:
         wanted = without_unwanted_defaults(everything, defaults)
         wanted = without_default_classifiers(wanted, defaults)
+        wanted = without_default_measurements(wanted, defaults)
         return Settings.model_validate(wanted)
     except ValidationError as problem:
         lines = [explain(error, Settings) for error in problem.errors()]

@@ -24,6 +24,7 @@ def check(chosen: "Settings") -> None:
     jets_are_in_the_ntuples(chosen)
     tables_have_no_particles(chosen)
     decorrelation_is_possible(chosen)
+    toys_have_names_of_their_own(chosen)
 
 
 def names_exist(chosen: "Settings") -> None:
@@ -141,6 +142,18 @@ def decorrelation_is_possible(chosen: "Settings") -> None:
             )
 
 
+def toys_have_names_of_their_own(chosen: "Settings") -> None:
+    """Check that no toy or set of pairs of the stage unfolding has the name of a sample."""
+    if chosen.unfolding is None:
+        return
+    for section in ("toys", "pairs"):
+        for name in getattr(chosen.unfolding, section):
+            if name in chosen.ntuples.samples:
+                raise ValueError(
+                    f"unfolding.{section}: {name} is the name of a sample; call it something else"
+                )
+
+
 Reference = tuple[str, str, str, Sequence[str]]
 """Path of a setting, what it names, the name, and all names that there are."""
 
@@ -149,6 +162,10 @@ def _references(chosen: "Settings") -> Iterator[Reference]:
     samples = list(chosen.ntuples.samples)
     for where, name in _sample_names(chosen):
         yield where, "sample", name, samples
+    for name, measurement in (chosen.unfolding.measurements if chosen.unfolding else {}).items():
+        for one in measurement.shifts:
+            where = f"unfolding.measurements.{name}.shifts"
+            yield where, "shift of the jets", one, list(chosen.jets.shifts)
     if chosen.inference is None:
         return
     taggers = chosen.tagging.taggers if chosen.tagging else {}
@@ -172,6 +189,11 @@ def _sample_names(chosen: "Settings") -> Iterator[tuple[str, str]]:
         yield "jets.figures.alternatives", name
     yield from _of_pileup(chosen)
     yield from _of_tagging(chosen)
+    if chosen.unfolding is not None:
+        for name in chosen.unfolding.samples:
+            yield "unfolding.measurements", name
+        for name, pairs_of in chosen.unfolding.pairs.items():
+            yield f"unfolding.pairs.{name}.sample", pairs_of.sample
     if chosen.inference is not None:
         for name in chosen.inference.ntuple_samples():
             yield "inference", name

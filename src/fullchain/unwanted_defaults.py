@@ -92,3 +92,54 @@ def without_default_classifiers(
     }
     section = {**chosen, "classifiers": left} if left else None
     return {**values, "decorrelation": section}
+
+
+def without_default_measurements(
+    values: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Drop default measurements of the stage unfolding whose samples are not there.
+
+    Those that stay lose the shifts that the stage jets does not make. With the others goes their
+    publication; where none is left, the stage is left out. Measurements of the user's own stay, and
+    are an error without their samples.
+    """
+    chosen, ntuples = values["unfolding"], values["ntuples"]
+    if not isinstance(chosen, Mapping) or not isinstance(ntuples, Mapping):
+        return dict(values)
+    parts = [chosen.get(name) for name in ("measurements", "toys", "pairs", "published")]
+    if not all(isinstance(one, Mapping) for one in (*parts, ntuples["samples"])):
+        return dict(values)
+    measurements, toys, pairs, published = (one for one in parts if one is not None)
+    known = {**ntuples["samples"], **toys, **pairs}
+    there = {name for name, entry in known.items() if entry is not None}
+    default = defaults["unfolding"]
+    left = {
+        name: _without_missing_shifts(entry, values["jets"])
+        if entry == default["measurements"].get(name)
+        else entry
+        for name, entry in measurements.items()
+        if entry is not None
+        and (entry != default["measurements"].get(name) or _samples(entry) <= there)
+    }
+    kept = {
+        name: taken
+        for name, taken in published.items()
+        if name in left or taken != default["published"].get(name)
+    }
+    section = {**chosen, "measurements": left, "published": kept} if left else None
+    return {**values, "unfolding": section}
+
+
+def _without_missing_shifts(measurement: Mapping[str, Any], jets: Any) -> dict[str, Any]:
+    made = jets.get("shifts") if isinstance(jets, Mapping) else None
+    if not isinstance(made, Mapping):
+        return dict(measurement)
+    kept = [name for name in measurement["shifts"] if made.get(name) is not None]
+    return {**measurement, "shifts": kept}
+
+
+def _samples(measurement: Mapping[str, Any]) -> set[str]:
+    """Names of the samples of a default measurement."""
+    parts = [measurement["simulation"], measurement["data"], measurement["background"]]
+    parts += measurement["alternatives"].values()
+    return {name for part in parts if part is not None for name in part["samples"]}

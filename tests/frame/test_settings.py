@@ -223,3 +223,12 @@ def test_a_fit_may_use_a_decorrelated_score() -> None:
     assert settings.inference is not None
     assert settings.inference.tagger == "disco_30"
     refuse({"inference": {"tagger": "disco_31"}}, "inference.tagger", "did you mean 'disco_30'")
+
+
+def test_keys_replace_those_that_are_merged_in(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n")
+    assert read_yaml(path)["b"] == {"x": 1, "y": 3}
+    path.write_text("a: &a {x: 1}\nb: {<<: *a, y: 3, y: 4}\n")
+    with pytest.raises(InputError, match="'y' stands twice"):
+        read_yaml(path)

@@ -72,19 +72,38 @@ def read(
     """
     part = read_part(manifest)
     layout = get_layout(part.layout)
-    files = [ReplicatedFile(part, manifest, n, layout) for n in range(len(part.good))]
-    _check_weights(weights, settings.clustering.mitigation, part.sample)
     task = JetProcessor(
         layout, settings, seed, sample=part.sample, is_data=part.is_data, weights=weights
     )
-    reading = settings.reading
+    files, chunks = read_whole(part, manifest, task)
+    return _join(part, chunks, files)
+
+
+def read_whole(
+    part: PartManifest, manifest: Path, task: JetProcessor
+) -> tuple[list[ReplicatedFile], list[dict[str, Any]]]:
+    """Treat all events of a part; give its files, and what the task made of each chunk, in order.
+
+    Parameters
+    ----------
+    task
+        What is done with a chunk; its result has ``weight``, (events) of the chunk.
+
+    Raises
+    ------
+    InputError
+        As `read`, and where the task says so.
+    """
+    files = [ReplicatedFile(part, manifest, n, task.layout) for n in range(len(part.good))]
+    _check_weights(task.weights, task.settings.clustering.mitigation, part.sample)
+    reading = task.settings.reading
     with (
         progress(f"{part.sample} {part.part}", total=part.events) as advance,
         execution(reading, task, part.timeout, advance) as run,
     ):
         chunks = _read_chunks(files, run, reading.events_per_chunk)
     _check_complete(part, chunks, manifest)
-    return _join(part, [chunk[-1] for chunk in chunks], files)
+    return files, [chunk[-1] for chunk in chunks]
 
 
 def _check_weights(weights: Path | None, method: str, sample: str) -> None:

@@ -24,16 +24,19 @@ def _sample(process: Process, events: int, **settings: object) -> GeneratedSampl
 
 def _default_samples() -> dict[str, GeneratedSample | IngestedSample]:
     window = {"pthat_min": 525.0, "pthat_max": 675.0}
+    # Below the 200 GeV that unfolding asks of the Z boson, so that events cross the cut both ways.
+    recoil = {"pthat_min": 160.0}
     return {
         "qcd": _sample("qcd", 6000, shower_weights=True, **window),
         "tt": _sample("tt", 6000, shower_weights=True, **window),
         "wjet": _sample("wjet", 4000, **window),
-        "zmumu": _sample("zmumu", 4000, pthat_min=200.0),
+        "zmumu": _sample("zmumu", 9000, events_per_job=3000, shower_weights=True, **recoil),
         "zprime": _sample("zprime", 1500, events_per_job=1500),
         "tt_pu50": _sample("tt", 600, events_per_job=600, pileup=50.0, **window),
         "qcd_pu50": _sample("qcd", 600, events_per_job=600, pileup=50.0, **window),
         "qcd_a14": _sample("qcd", 2000, tune="a14", **window),
         "tt_a14": _sample("tt", 2000, tune="a14", **window),
+        "zmumu_cp5": _sample("zmumu", 6000, events_per_job=3000, tune="cp5", **recoil),
     }
 
 

@@ -18,7 +18,15 @@ import pyarrow.parquet as pq
 
 from fullchain.atomic import atomic
 from fullchain.errors import InputError
-from fullchain.unfolding.sample import NOMINAL, Array, Flags, Level, Particles, Simulation
+from fullchain.unfolding.sample import (
+    NOMINAL,
+    Array,
+    Flags,
+    Integers,
+    Level,
+    Particles,
+    Simulation,
+)
 
 IDS = ("run", "luminosityBlock", "event")
 COMPRESSION_LEVEL = 3
@@ -107,7 +115,8 @@ def read(
         wanted += [f"pass_{which}{suffix}", *(column(which, name, shift) for name in names)]
         if particles:
             wanted.append(column(which, "particles", shift))
-    table = pa.concat_tables([_read_one(path, wanted) for path in paths])
+    tables = [_read_one(path, wanted) for path in paths]
+    table = pa.concat_tables(tables)
     ids = np.stack([table[name].to_numpy().astype(np.int64) for name in IDS], axis=1)
     found = [_level(table, which, shift, names, particles, paths) for which, shift in levels]
     return Simulation(
@@ -118,6 +127,7 @@ def read(
         ids,
         dict(zip(shifts, found[2:], strict=True)),
         {name: table[f"w_{name}"].to_numpy() for name in factors},
+        np.repeat(_samples(paths), [len(one) for one in tables]),
     )
 
 
@@ -137,6 +147,13 @@ def about(path: Path) -> dict[str, Any]:
     observables(path)
     content: dict[str, Any] = json.loads(pq.read_schema(path).metadata[b"about"])
     return content
+
+
+def _samples(paths: Sequence[Path]) -> Integers:
+    """Number of the sample of each file, in the order in which samples come."""
+    names = [str(about(path).get("sample", "")) for path in paths]
+    order = list(dict.fromkeys(names))
+    return np.array([order.index(name) for name in names], dtype=np.int64)
 
 
 def _read_one(path: Path, wanted: Sequence[str]) -> pa.Table:

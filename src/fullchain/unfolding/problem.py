@@ -27,6 +27,9 @@ from fullchain.unfolding.sample import (
 STRESS_LIMIT = 3.0
 """Largest distance from the mean, in standard deviations, that a stress weight follows."""
 
+STRESS_BINS = 20
+"""Bins of the detector level in which the stress weights of fakes are found."""
+
 
 def pose(
     simulation: Sequence[Path],
@@ -99,7 +102,10 @@ def part(events: Simulation, settings: PartSettings, seed: int) -> Simulation:
 
 
 def stress_weights(events: Simulation, stress: StressSettings) -> Array:
-    """Give factors (n) that change the spectrum of an observable; 1 where the particle level fails.
+    """Give factors (n) that change the spectrum of an observable.
+
+    A fake has the mean factor of the events that pass both levels and look like it at the detector
+    level: with 1, fakes would be other ones than in any simulation, and no method could close.
 
     Raises InputError where the observable is not read or is constant.
     """
@@ -118,7 +124,23 @@ def stress_weights(events: Simulation, stress: StressSettings) -> Array:
     factors = np.ones(len(events))
     distance = np.clip((values - mean) / deviation, -STRESS_LIMIT, STRESS_LIMIT)
     factors[passed] = np.exp(stress.slope * distance)
+    fakes = events.reco.passed & ~passed
+    both = events.reco.passed & passed
+    if fakes.any() and both.any():
+        seen = events.reco.values[:, events.names.index(stress.observable)]
+        factors[fakes] = _mean_of_alike(factors[both], events.weight[both], seen[both], seen[fakes])
     return factors
+
+
+def _mean_of_alike(factors: Array, weight: Array, values: Array, wanted: Array) -> Array:
+    """Mean factor of events in bins of equal occupancy of `values`, at the `wanted` values."""
+    edges = np.quantile(values, np.linspace(0.0, 1.0, STRESS_BINS + 1)[1:-1])
+    place = np.searchsorted(edges, values)
+    total = np.bincount(place, weight, STRESS_BINS)
+    sums = np.bincount(place, weight * factors, STRESS_BINS)
+    mean = np.divide(sums, total, out=np.ones(STRESS_BINS), where=total > 0)
+    found: Array = mean[np.searchsorted(edges, wanted)]
+    return found
 
 
 def _measured(events: Simulation, what: str) -> Measured:
@@ -126,7 +148,7 @@ def _measured(events: Simulation, what: str) -> Measured:
     level = events.reco.take(passed)
     weight = events.weight[passed]
     check_weights(weight, what)
-    return Measured(events.names, level.values, weight, level.particles)
+    return Measured(events.names, level.values, weight, level.particles, events.ids[passed])
 
 
 def _background(

@@ -85,6 +85,8 @@ class Simulation:
         Detector level under each shift, by its name; the same events.
     factors
         (n) factor on the weight under each variation of the theory, by its name.
+    group
+        (n) number of the sample that each event is of, from 0; None: all of one.
     """
 
     names: tuple[str, ...]
@@ -94,6 +96,7 @@ class Simulation:
     ids: Integers
     shifted: Mapping[str, Level] = field(default_factory=dict)
     factors: Mapping[str, Array] = field(default_factory=dict)
+    group: Integers | None = None
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -108,6 +111,7 @@ class Simulation:
             self.ids[rows],
             {name: level.take(rows) for name, level in self.shifted.items()},
             {name: factor[rows] for name, factor in self.factors.items()},
+            None if self.group is None else self.group[rows],
         )
 
     def weighted(self, weight: Array) -> "Simulation":
@@ -133,12 +137,15 @@ class Measured:
         (m), 1 for recorded data.
     particles
         Of the measured jet, or None.
+    ids
+        (m, 3) run, luminosity block and event number, or None.
     """
 
     names: tuple[str, ...]
     values: Array
     weight: Array
     particles: Particles | None = None
+    ids: Integers | None = None
 
     def __len__(self) -> int:
         return len(self.weight)

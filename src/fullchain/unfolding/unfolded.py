@@ -14,10 +14,12 @@ ENSEMBLE = "ensemble"
 DATA = "data"
 SIMULATION = "simulation"
 SHIFT = "shift"
+OF_OBSERVABLE = "@"
 
 # Weights are named `nominal`; `ensemble_<k>`, single trainings whose mean is the nominal one;
 # `data_<k>` and `simulation_<k>`, Poisson bootstrap replicas of data and of simulation; and
-# `shift_<name>`, the result under a shift of the detector or a variation of the theory.
+# `shift_<name>`, the result under a shift of the detector or a variation of the theory. Where each
+# observable is unfolded by itself (UniFold), all names end in `@<observable>`.
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Unfolded:
     prior
         (n) weight before unfolding.
     weights
-        (n) of each result by its name, see above; `nominal` is always there. They sum to the number
+        (n) of each result by its name, see above; `nominal` is always there, or with UniFold
+        `nominal@<observable>` of each observable. They sum to the number
         of events in the fiducial volume of the particle level.
     about
         Plain values: method, measurement, sizes, diagnostics. Kept in the file.

@@ -1,0 +1,69 @@
+"""What a method reports about its own run, brought to one form.
+
+Binned methods say it in `spectra.json` for each binning and observable, methods with networks in
+`history.json`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fullchain.unfolding.sample import Array
+
+Numbers = Mapping[str, Any]
+
+KEPT = ("outside_support", "stopped", "calibration")
+"""What is kept of a history as it is."""
+
+OF_ITERATIONS = (
+    "effective_sample_size",
+    "clipped_fraction",
+    "drift",
+    "loss_detector",
+    "loss_particle",
+    "change",
+    "refolded_chi2",
+    "cells",
+)
+"""What is kept of each iteration."""
+
+
+def diagnosed(about: Numbers, history: Numbers, binning: str) -> dict[str, Any]:
+    """Keep what the report shows: of the run, and under `observables` of each unfolding in bins."""
+    found: dict[str, Any] = {name: history[name] for name in KEPT if name in history}
+    single: Numbers = about.get("unfoldings", {}).get(binning, {})
+    found["observables"] = {
+        observable: {name: one[name] for name in KEPT if name in one}
+        for observable, one in single.items()
+    }
+    return found
+
+
+def iterations(about: Numbers, history: Numbers, binning: str, observable: str) -> list[Numbers]:
+    """Diagnostics after each iteration; empty for a method without any."""
+    if isinstance(history.get("iterations"), list):
+        steps = history["iterations"]
+    else:
+        steps = about.get("unfoldings", {}).get(binning, {}).get(observable, {}).get("steps", [])
+    return [{name: one[name] for name in OF_ITERATIONS if name in one} for one in steps]
+
+
+def counts_by_iteration(
+    about: Numbers, history: Numbers, binning: str, observable: str
+) -> Array | None:
+    """Unfolded counts (iterations, bins) after each iteration; None where they were not kept.
+
+    A method with networks keeps them in the bins of `binning` under `spectra` of each entry of
+    `iterations`, by observable.
+    """
+    steps = history.get("iterations")
+    if (
+        isinstance(steps, list)
+        and steps
+        and all(observable in one.get("spectra", {}) for one in steps)
+    ):
+        return np.array([one["spectra"][observable] for one in steps], dtype=float)
+    single = about.get("unfoldings", {}).get(binning, {}).get(observable, {})
+    kept = single.get("by_iteration")
+    return np.array(kept, dtype=float) if kept else None

@@ -1,0 +1,67 @@
+"""Dense networks on observables, one for each of several fits, and how such networks start."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from fullchain.unfolding.grouped import GroupedLinear, Inputs
+
+Build = Callable[[int, int], nn.Module]
+"""From number of members and seed to a network of that many members."""
+
+
+class GroupedMultilayer(nn.Module):
+    """Dense layers with GELU (1606.08415) between them, of several members.
+
+    Parameters
+    ----------
+    members
+        Number of networks.
+    observables
+        Number of inputs of each.
+    layers
+        Sizes of the hidden layers.
+
+    Notes
+    -----
+    A `GroupedClassifier` of `values`. The published OmniFold has layers of 3 x 100 nodes; 64, 128
+    and 64 nodes are used in measurements.
+    """
+
+    def __init__(self, members: int, observables: int, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.members = members
+        sizes = [observables, *layers, 1]
+        self.layers = nn.ModuleList(
+            GroupedLinear(members, before, after) for before, after in pairwise(sizes)
+        )
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Give (members, rows) logits."""
+        hidden = inputs["values"]
+        shared = hidden.dim() == 2
+        for number, layer in enumerate(self.layers):
+            if number:
+                hidden = nn.functional.gelu(hidden)
+            hidden = layer(hidden, shared=shared and number == 0)
+        return hidden.squeeze(-1)
+
+
+def started(build: Build, seeds: Sequence[int]) -> nn.Module:
+    """Give one network of several members, each as it would start alone with its seed.
+
+    Parameters
+    ----------
+    build
+        Makes a network whose parameters have the members in their first dimension.
+    seeds
+        Of each member. Equal seeds start equally.
+    """
+    joined = build(len(seeds), seeds[0])
+    single = {seed: dict(build(1, seed).named_parameters()) for seed in dict.fromkeys(seeds)}
+    with torch.no_grad():
+        for name, parameter in joined.named_parameters():
+            parameter.copy_(torch.cat([single[seed][name] for seed in seeds]))
+    return joined

@@ -1,0 +1,144 @@
+"""Unfold a measurement by OmniFold: weights for the particle-level events of the simulation."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+
+from fullchain.atomic import write_text
+from fullchain.errors import InputError
+from fullchain.learning import device
+from fullchain.progress import progress
+from fullchain.seeds import derive
+from fullchain.step import Given, Input, Option, Output
+from fullchain.unfolding import diagnostics, problem, unfolded_file
+from fullchain.unfolding.fits import Fit, fits_of, with_nominal
+from fullchain.unfolding.measurement_settings import MeasurementSettings
+from fullchain.unfolding.members import members_of
+from fullchain.unfolding.observable_settings import ObservableSettings
+from fullchain.unfolding.omnifold import Outcome, mean_history, unfold
+from fullchain.unfolding.omnifold_settings import OmnifoldSettings
+from fullchain.unfolding.sample import Array, Problem
+from fullchain.unfolding.unfolded import ENSEMBLE, Unfolded
+
+
+def main(
+    *,
+    simulation: Annotated[list[Path], Input("tables of simulated events, Parquet")],
+    data: Annotated[list[Path], Input("tables of measured events, Parquet")],
+    background: Annotated[list[Path], Input("tables of background events, Parquet")] = [],  # noqa: B006
+    measurement: Annotated[str, Option("name in unfolding.measurements")],
+    method: Annotated[str, Option("name in unfolding.methods, of the kind omnifold")],
+    alternative: Annotated[
+        str, Option("name of the other simulation, whose nominal result alone is made")
+    ] = "",
+    unfolded: Annotated[Path, Output("particle-level events with weights, Parquet")],
+    history: Annotated[Path, Output("diagnostics of iterations and trainings, JSON")],
+    settings: Given,
+) -> None:
+    """Read tables, unfold once for each fit, write weighted events and diagnostics.
+
+    Raises
+    ------
+    InputError
+        Tables or weights are unusable, or a class of a classification is empty.
+    """
+    chosen = settings.model(f"unfolding.methods.{method}", OmnifoldSettings)
+    posed = problem.pose(
+        simulation,
+        data,
+        background,
+        settings.model(f"unfolding.measurements.{measurement}", MeasurementSettings),
+        settings.seed,
+        particles=chosen.inputs == "particles",
+        alternative=alternative or None,
+    )
+    fits = fits_of(
+        posed,
+        settings.seed,
+        measurement,
+        ensemble=chosen.ensemble,
+        data_replicas=0 if alternative else chosen.data_replicas,
+        simulation_replicas=0 if alternative else chosen.simulation_replicas,
+        shifts=not alternative,
+    )
+    outside = diagnostics.outside_support(posed)
+    # Not the name of the alternative: what differs is then due to the simulation.
+    seed = derive(settings.seed, "unfolding", measurement, method)
+    total = len(members_of(fits, posed, chosen)) * chosen.iterations
+    try:
+        with (
+            device.repeatable(chosen.threads),
+            device.keeping_memory(),
+            progress(f"{method} of {measurement}", total, "network iterations") as advance,
+        ):
+            outcome = unfold(posed, fits, chosen, seed, advance)
+    except InputError as found:
+        raise InputError(f"measurement {measurement}, method {method}: {found}") from None
+    content = _history(posed, outcome, fits, chosen, outside)
+    names = settings["unfolding.observables"]
+    units = {
+        name: ObservableSettings.model_validate(names[name]).unit for name in posed.simulation.names
+    }
+    about = {
+        "measurement": measurement,
+        "method": method,
+        "kind": chosen.kind,
+        "inputs": chosen.inputs,
+        "alternative": alternative,
+        "units": units,
+        "iterations": len(content["iterations"]),
+        "outside_support": outside["range"],
+    }
+    unfolded_file.write(unfolded, _unfolded(posed, outcome, chosen, about))
+    write_text(history, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _unfolded(
+    posed: Problem, outcome: Outcome, settings: OmnifoldSettings, about: dict[str, Any]
+) -> Unfolded:
+    events = posed.simulation
+    passed = events.gen.passed
+    prior: Array = events.weight[passed]
+    return Unfolded(
+        events.names,
+        events.gen.values[passed],
+        events.ids[passed],
+        prior,
+        with_nominal(outcome.weights, events.names if settings.inputs == "unifold" else ()),
+        about,
+    )
+
+
+def _history(
+    posed: Problem,
+    outcome: Outcome,
+    fits: list[Fit],
+    settings: OmnifoldSettings,
+    outside: dict[str, float],
+) -> dict[str, Any]:
+    ensemble = [name for name in outcome.history if name.startswith(f"{ENSEMBLE}_")]
+    passed = posed.simulation.gen.passed
+    return {
+        "iterations": mean_history(outcome.history, ensemble),
+        "outside_support": outside["range"],
+        "outside_support_by_definition": outside,
+        "stopped": outcome.stopped,
+        "members": outcome.history,
+        "ensemble": len(ensemble),
+        "fits": [fit.name for fit in fits],
+        "events": {
+            "data": len(posed.data),
+            "background": 0 if posed.background is None else len(posed.background),
+            "simulation": len(posed.simulation),
+            "particle_level": int(passed.sum()),
+            "inefficient": int((passed & ~posed.simulation.reco.passed).sum()),
+            "fake": int((posed.simulation.reco.passed & ~passed).sum()),
+        },
+        "prior_effective_sample_size": float(
+            diagnostics.effective_sample_size(posed.simulation.weight[passed])
+        ),
+        "sum_of_weights": {name: float(np.sum(weight)) for name, weight in outcome.weights.items()},
+        "inputs": settings.inputs,
+    }

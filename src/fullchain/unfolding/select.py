@@ -1,0 +1,105 @@
+"""Select the events of one part that are unfolded, and measure their jets at both levels."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from fullchain.atomic import write_text
+from fullchain.errors import InputError
+from fullchain.jets.part import read_whole
+from fullchain.jets.settings import JetsSettings
+from fullchain.ntuples.layouts.registry import get_layout
+from fullchain.ntuples.manifests import read_part
+from fullchain.step import Given, Input, Option, Output
+from fullchain.unfolding import event_table
+from fullchain.unfolding.event_processor import EventProcessor
+from fullchain.unfolding.jet_observables import UNITS
+from fullchain.unfolding.joined import joined
+from fullchain.unfolding.selection_settings import SelectionSettings
+from fullchain.unfolding.selection_summary import check, count, rates, report
+
+
+def main(
+    *,
+    manifest: Annotated[Path, Input("part manifest of the ntuples")],
+    events: Annotated[Path, Output("Parquet file, one row for each event that passes a level")],
+    summary: Annotated[Path, Output("events read, cut flow at both levels, efficiency, fakes")],
+    weights: Annotated[
+        list[Path], Input("pile-up weights of the part, if the mitigation needs them: one file")
+    ] = [],  # noqa: B006
+    executor: Annotated[str, Option("coffea executor, if not that of the settings")] = "",
+    workers: Annotated[int, Option("its processes, if not as in the settings")] = 0,
+    dask_scheduler: Annotated[str, Option("its address; local: a cluster of its own")] = "",
+    events_per_chunk: Annotated[int, Option("events read at once, likewise")] = 0,
+    settings: Given,
+) -> None:
+    """Make the table of events of one part.
+
+    Uses the settings seed, jets.clustering.mitigation, jets.shifts and unfolding.selection. How the
+    events are read may come as options, as in `jets cluster`: it does not change the result.
+
+    Raises
+    ------
+    InputError
+        A file of the part is missing, damaged, or not what its manifest says; it has no particles
+        of the whole event, or no muons; or no simulated event passes at one of the levels.
+    """
+    options = {
+        "executor": executor,
+        "workers": workers,
+        "dask_scheduler": dask_scheduler,
+        "events_per_chunk": events_per_chunk,
+    }
+    selection = settings.model("unfolding.selection", SelectionSettings)
+    part = read_part(manifest)
+    task = EventProcessor(
+        get_layout(part.layout),
+        _jets_settings(settings, options),
+        selection,
+        settings.seed,
+        sample=part.sample,
+        is_data=part.is_data,
+        weights=next(iter(weights), None),
+    )
+    files, chunks = read_whole(part, manifest, task)
+    if not chunks:
+        raise InputError(f"{manifest}: the part has no events; leave it out of the sample")
+    cutflow = count(chunks)
+    report(cutflow)
+    check(manifest, cutflow, sum(chunk["muons"] for chunk in chunks), is_data=part.is_data)
+    rows = joined([chunk["rows"] for chunk in chunks])
+    about = {
+        "sample": part.sample,
+        "part": part.part,
+        "is_data": part.is_data,
+        "events": part.events,
+        "sum_of_weights": part.sum_of_weights,
+        "cross_section_pb": part.cross_section_pb,
+    }
+    event_table.write(events, rows, UNITS, about)
+    content = {
+        **about,
+        "layout": part.layout,
+        "files": [{"path": file.path, "events_read": file.entry.events} for file in files],
+        "files_skipped": [{"path": f.path, "reason": f.reason} for f in part.skipped],
+        "rows": len(rows),
+        "factors": list(rows.factors),
+        "cutflow": cutflow,
+        "rates": rates(rows),
+    }
+    write_text(summary, json.dumps(content, indent=1) + "\n")
+
+
+def _jets_settings(settings: Given, options: Mapping[str, Any]) -> JetsSettings:
+    """Give what the stage shares with `jets`, read as the options say."""
+    reading = settings["jets"].get("reading", {}) | {k: v for k, v in options.items() if v}
+    if reading.get("dask_scheduler") == "local":
+        reading["dask_scheduler"] = None
+    return JetsSettings.model_validate(
+        {
+            "clustering": {"mitigation": settings["jets.clustering.mitigation"]},
+            "shifts": settings["jets.shifts"],
+            "reading": reading,
+        }
+    )

@@ -1,0 +1,183 @@
+"""Settings of the stage unfolding."""
+
+import re
+from collections.abc import Iterator
+
+from pydantic import Field, model_validator
+
+from fullchain.model import SettingsModel
+from fullchain.unfolding.default_observables import default_observables
+from fullchain.unfolding.evaluation_settings import CoverageSettings, EvaluationSettings
+from fullchain.unfolding.measurement_settings import (
+    BackgroundSettings,
+    MeasurementSettings,
+    PartSettings,
+    StressSettings,
+)
+from fullchain.unfolding.method_settings import MethodSettings, default_methods
+from fullchain.unfolding.observable_settings import ObservableSettings
+from fullchain.unfolding.pair_settings import PairSettings
+from fullchain.unfolding.publication_settings import PublicationSettings
+from fullchain.unfolding.selection_settings import SelectionSettings
+from fullchain.unfolding.toy_settings import ToySettings, default_toys
+
+SIX = ("mass", "multiplicity", "width", "ln_rho", "tau21", "z_g")
+"""Observables of the OmniFold paper."""
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+RESERVED = frozenset({"events", "coverage", "figures"})
+"""Folders beside those of the measurements."""
+
+
+def default_measurements() -> dict[str, MeasurementSettings]:
+    """The measurement of Z + jet, its tests, and the case with known truth."""
+    first = PartSettings(samples=("zmumu",), half="first")
+    second = PartSettings(samples=("zmumu",), half="second")
+    stress = StressSettings(observable="mass", slope=0.3)
+    tests = ("ibu", "multifold")
+    return {
+        "zjet": MeasurementSettings(
+            simulation=PartSettings(samples=("zmumu",)),
+            data=PartSettings(samples=("zmumu_cp5",)),
+            observables=SIX,
+            kind="swap",
+            methods=("ibu", "unifold", "multifold", "omnifold", "cinn", "flow_matching"),
+            shifts=("jes_up", "jes_down", "jer_up", "jer_down", "track_efficiency_down"),
+            factors=("fsr_up", "fsr_down"),
+        ),
+        "closure": MeasurementSettings(
+            simulation=first, data=second, observables=SIX, kind="closure", methods=tests
+        ),
+        "stressed": MeasurementSettings(
+            simulation=first,
+            data=second.model_copy(update={"stress": stress}),
+            observables=SIX,
+            kind="stressed",
+            methods=tests,
+        ),
+        "gaussian": MeasurementSettings(
+            simulation=PartSettings(samples=("gaussian",)),
+            data=PartSettings(samples=("gaussian_data",)),
+            background=BackgroundSettings(samples=("gaussian_background",), expected=0.1),
+            observables=("x",),
+            methods=("ibu_converged", "multifold", "cinn", "flow_matching"),
+        ),
+    }
+
+
+class UnfoldingSettings(SettingsModel):
+    """What is unfolded, with what, and how."""
+
+    selection: SelectionSettings = Field(
+        default_factory=SelectionSettings, description="events with a Z boson and a jet"
+    )
+    toys: dict[str, ToySettings] = Field(
+        default_factory=default_toys, description="samples of the Gaussian case, by name"
+    )
+    pairs: dict[str, PairSettings] = Field(
+        default_factory=dict,
+        description="samples of jets of the stage jets with their particle level, by name",
+    )
+    observables: dict[str, ObservableSettings] = Field(
+        default_factory=default_observables, description="observables by name"
+    )
+    methods: dict[str, MethodSettings] = Field(
+        default_factory=default_methods, description="methods by name"
+    )
+    measurements: dict[str, MeasurementSettings] = Field(
+        default_factory=default_measurements,
+        min_length=1,
+        description="what is unfolded, by name; samples are those of ntuples, toys or pairs",
+    )
+    evaluation: EvaluationSettings = Field(
+        default_factory=EvaluationSettings, description="numbers of each result"
+    )
+    coverage: CoverageSettings | None = Field(
+        default_factory=CoverageSettings,
+        description="pulls over pseudo-experiments of the Gaussian case; null: none",
+    )
+    publication: PublicationSettings = Field(
+        default_factory=PublicationSettings, description="tables for HEPData"
+    )
+    published: dict[str, tuple[str, ...]] = Field(
+        {"zjet": ("ibu", "multifold")},
+        description="measurements, and of each the methods whose spectra become HEPData records",
+    )
+
+    @model_validator(mode="after")
+    def _names(self) -> "UnfoldingSettings":
+        for section in ("toys", "pairs", "observables", "methods", "measurements"):
+            for name in getattr(self, section):
+                if not NAME.fullmatch(name):
+                    raise ValueError(f"{section}: {name!r} must be letters, digits and _")
+        for name in RESERVED & self.measurements.keys():
+            raise ValueError(f"measurements: {name} is the name of a folder; call it otherwise")
+        for name in self.toys.keys() & self.pairs.keys():
+            raise ValueError(f"pairs: {name} is the name of a toy; call it something else")
+        return self
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> "UnfoldingSettings":
+        for where, kind, name, known in self._references():
+            if name not in known:
+                raise ValueError(
+                    f"{where}: no {kind} is called {name!r}; there are {', '.join(known)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _methods_fit(self) -> "UnfoldingSettings":
+        for name, chosen in self.measurements.items():
+            own = {*self.toys, *self.pairs}
+            for method in chosen.methods or ():
+                if self.needs_particles(method) and own & set(samples_of(chosen)):
+                    raise ValueError(
+                        f"measurements.{name}.methods: {method} takes the particles of jets, which "
+                        "toys and pairs do not have"
+                    )
+        return self
+
+    def _references(self) -> Iterator[tuple[str, str, str, list[str]]]:
+        observables, methods = list(self.observables), list(self.methods)
+        for name, chosen in self.measurements.items():
+            where = f"measurements.{name}"
+            for one in chosen.observables:
+                yield f"{where}.observables", "observable", one, observables
+            for one in chosen.methods or ():
+                yield f"{where}.methods", "method", one, methods
+        for name, taken in self.published.items():
+            yield "published", "measurement", name, list(self.measurements)
+            for one in taken:
+                yield f"published.{name}", "method", one, self.methods_of(name)
+        for one in self.coverage.methods if self.coverage else ():
+            yield "coverage.methods", "method", one, methods
+
+    def needs_particles(self, method: str) -> bool:
+        """Whether a method takes the particles of jets."""
+        return getattr(self.methods[method], "inputs", None) == "particles"
+
+    def methods_of(self, measurement: str) -> list[str]:
+        """Names of the methods of a measurement."""
+        chosen = self.measurements[measurement]
+        if chosen.methods is not None:
+            return list(chosen.methods)
+        own = {*self.toys, *self.pairs} & set(samples_of(chosen))
+        return [name for name in self.methods if not (own and self.needs_particles(name))]
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """Samples of the ntuples whose events are unfolded, each once."""
+        names = [name for one in self.measurements.values() for name in samples_of(one)]
+        own = {*self.toys, *self.pairs}
+        return tuple(dict.fromkeys(name for name in names if name not in own))
+
+
+def samples_of(measurement: MeasurementSettings) -> tuple[str, ...]:
+    """Names of all samples of a measurement, each once."""
+    names = [*measurement.simulation.samples, *measurement.data.samples]
+    if measurement.background is not None:
+        names += measurement.background.samples
+    for part in measurement.alternatives.values():
+        names += part.samples
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,165 @@
+"""Collect the numbers of all methods and measurements, beside the published discriminators."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from fullchain.metrics import Metric, write_metrics
+from fullchain.saved_numbers import read_numbers
+from fullchain.stage_tables import write_tables
+from fullchain.step import Given, Input, Output
+from fullchain.unfolding import published
+from fullchain.unfolding.comparison_tables import tables
+from fullchain.unfolding.spectrum_file import STAGE
+
+Numbers = Mapping[str, Any]
+
+BOOTSTRAP = "bootstrap"
+
+
+def main(
+    *,
+    performance: Annotated[
+        list[Path], Input("performance.json of each method of each measurement")
+    ],
+    coverage: Annotated[
+        list[Path], Input("coverage.json of each method with pseudo-experiments")
+    ] = [],  # noqa: B006 - the command line makes a new list of it
+    metrics: Annotated[Path, Output("numbers of all methods, metrics.json")],
+    comparison: Annotated[Path, Output("methods beside each other, tables.json")],
+    settings: Given,
+) -> None:
+    """Read the numbers of each method, write list and tables."""
+    measured = [read_numbers(path, STAGE) for path in performance]
+    covered = [read_numbers(path, STAGE) for path in coverage]
+    rows: list[Metric] = []
+    for one in measured:
+        rows += method_metrics(one)
+    for one in covered:
+        rows += coverage_metrics(one)
+    write_metrics(metrics, STAGE, rows)
+    write_tables(comparison, STAGE, tables(measured, covered))
+
+
+def method_metrics(one: Numbers) -> list[Metric]:
+    """Give the metrics of one method of one measurement, of its performance.json."""
+    found: list[Metric] = []
+    for name, observable in one["observables"].items():
+        if observable["metric"]["truth"] is not None:
+            found += _truth(one, name, observable)
+        found += _refolding(one, name, observable)
+    return found
+
+
+def _truth(one: Numbers, name: str, observable: Numbers) -> Iterator[Metric]:
+    key = f"{one['measurement']}.{one['method']}.{name}"
+    text = f"{one['measurement']}, {one['method']}: "
+    metric = observable["metric"]
+    triangular = metric["triangular"]
+    value = triangular["method"]
+    stated = _stated(one, name)
+    noise = f"fluctuations alone give {triangular['noise']:.3g}"
+    yield Metric(
+        f"{key}.triangular",
+        value["value"],
+        value["deviation"],
+        BOOTSTRAP,
+        f"{text}triangular discriminator of {name} to the truth, x 1000",
+        published=stated,
+        source=None if stated is None else published.SOURCE,
+        note=noise if stated is None else f"{noise}; {published.NOTE}",
+    )
+    yield Metric(
+        f"{key}.triangular_less_prior",
+        triangular["difference"]["value"],
+        triangular["difference"]["deviation"],
+        BOOTSTRAP,
+        f"{text}triangular discriminator of {name}, less that of the prior, x 1000",
+        note=f"prior {triangular['prior']['value']:.4g} ± {triangular['prior']['deviation']:.2g}; "
+        "same replicas for both",
+    )
+    for quantity in ("mean", "width"):
+        moment = metric["moments"][quantity]
+        of = "the truth by formula" if metric["truth_is_known"] else "the truth of these events"
+        yield Metric(
+            f"{key}.{quantity}_less_truth",
+            moment["difference"],
+            moment["difference_deviation"],
+            BOOTSTRAP,
+            f"{text}{quantity} of {name} in its bins, less that of the truth",
+            unit=observable["unit"],
+            note=f"unfolded {moment['value']:.5g}, {of} {moment['truth']:.5g}, prior "
+            f"{moment['prior']:.5g}",
+        )
+    agreement = observable["published"]["closure"]["chi_squared"]
+    if agreement is not None:
+        yield _chi_squared(
+            f"{key}.chi_squared",
+            agreement,
+            f"{text}chi-squared of {name} and its truth, covariance of all bins",
+        )
+
+
+def _stated(one: Numbers, name: str) -> float | None:
+    # What is published is of data of another generator, which a closure is not.
+    if one["kind"] in ("closure", "stressed"):
+        return None
+    return published.beside(one["method_kind"], one["inputs"], name)
+
+
+def _refolding(one: Numbers, name: str, observable: Numbers) -> Iterator[Metric]:
+    key = f"{one['measurement']}.{one['method']}.{name}"
+    text = f"{one['measurement']}, {one['method']}: "
+    detector = observable["published"]["detector"]
+    found = detector["of_refolded"]
+    before = detector["of_simulation"]
+    if found["triangular"] is not None and before["triangular"] is not None:
+        yield Metric(
+            f"{key}.refolded_triangular",
+            found["triangular"]["value"],
+            found["triangular"]["deviation"],
+            BOOTSTRAP,
+            f"{text}triangular discriminator of refolded {name} to the data, published bins, "
+            "x 1000",
+            note=f"simulation {before['triangular']['value']:.4g} ± "
+            f"{before['triangular']['deviation']:.2g}",
+        )
+    if found["chi_squared"] is not None:
+        yield _chi_squared(
+            f"{key}.refolded_chi_squared",
+            found["chi_squared"],
+            f"{text}chi-squared of refolded {name} and the data",
+            "; the result was made of these data, p is no test of the truth",
+        )
+
+
+def _chi_squared(name: str, found: Numbers, label: str, more: str = "") -> Metric:
+    degrees = found["degrees"]
+    note = f"{degrees} bins, p = {found['p_value']:.2g}{more}"
+    return Metric(
+        name, found["value"], (2.0 * degrees) ** 0.5, "spread of chi-squared", label, note=note
+    )
+
+
+def coverage_metrics(one: Numbers) -> Iterator[Metric]:
+    """Give the metrics of one method's coverage.json."""
+    how = one["settings"]
+    of = (
+        f"{how['experiments']} pseudo-experiments of {how['data']['events']} expected signal events"
+    )
+    for quantity, found in one["quantities"].items():
+        key = f"{one['method']}.coverage.{quantity}"
+        text = f"Gaussian case, {one['method']}: "
+        for name, words, note in (
+            ("mean", "mean pull", "0"),
+            ("width", "width of the pulls", f"{found['expected_width']:.3f}"),
+            ("coverage", "part inside the 68.3 % interval", f"{found['expected_coverage']:.3f}"),
+        ):
+            yield Metric(
+                f"{key}.{name}",
+                found[name]["value"],
+                found[name]["deviation"],
+                "pseudo-experiments",
+                f"{text}{words} of the {quantity} of x",
+                note=f"expected {note}; {of}",
+            )

@@ -1,0 +1,110 @@
+"""The median of a batch as a condition: the lesson of the mass of the top quark."""
+
+import numpy as np
+import pytest
+import torch
+
+from fullchain.errors import InputError
+from fullchain.unfolding import batch_median, generative_samples
+from fullchain.unfolding.generative_settings import CinnSettings
+from fullchain.unfolding.generative_unfolding import fitted
+from fullchain.unfolding.observable_settings import ObservableSettings
+from fullchain.unfolding.sample import Level, Measured, Problem, Simulation
+
+MASSES = (-1.0, -0.5, 0.0, 0.5, 1.0)
+SMEARING = 1.5
+TRUE = 0.4
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def simulation(masses=MASSES, rows=1500):
+    """Samples of unit width at several masses, smeared by more than that."""
+    rng = np.random.default_rng(1)
+    group = np.repeat(np.arange(len(masses)), rows)
+    gen = np.asarray(masses)[group] + rng.normal(size=len(group))
+    reco = gen + rng.normal(scale=SMEARING, size=len(group))
+    everything = np.ones(len(group), bool)
+    ids = np.stack([group, group, np.arange(len(group))], axis=1)
+    return Simulation(
+        ("x",),
+        Level(gen[:, None], everything),
+        Level(reco[:, None], everything),
+        np.ones(len(group)),
+        ids,
+        group=group,
+    )
+
+
+def data(rows=3000):
+    rng = np.random.default_rng(2)
+    seen = rng.normal(TRUE, 1, rows) + rng.normal(scale=SMEARING, size=rows)
+    return Measured(("x",), seen[:, None], np.ones(rows))
+
+
+def unfolded_mean(simulated, **changes):
+    settings = CinnSettings(
+        iterations=0,
+        ensemble=1,
+        samples=4,
+        data_replicas=0,
+        variations=False,
+        control=None,
+        blocks=2,
+        layers=(24,),
+        training={"epochs": 15, "batch_size": 256, "learning_rate": 5e-3, "patience": 15},
+        further_epochs=3,
+        **changes,
+    )
+    x = ObservableSettings(label="x", low=-6, high=6)
+    total = len(data()) / len(simulated)
+    posed = Problem(simulated.weighted(simulated.weight * total), data())
+    found = fitted(posed, {"x": x}, settings, seed=3, measurement="lesson", replica_seed=4)
+    sample, _ = generative_samples.unfolded(found, "lesson", 4, 0)
+    return np.average(sample.values[:, 0], weights=sample.weights["nominal"])
+
+
+def test_the_median_removes_the_bias_to_the_prior():
+    one = unfolded_mean(simulation((0.0,), 4000))
+    several = unfolded_mean(simulation())
+    told = unfolded_mean(simulation(), median_of="x")
+    # By formula: 0.4 / (1 + 1.5^2) = 0.12, and 0.4 x 1.5 / (1.5 + 1.5^2) = 0.16.
+    assert one == pytest.approx(0.123, abs=0.06)
+    assert several == pytest.approx(0.16, abs=0.06)
+    assert told == pytest.approx(TRUE, abs=0.13)
+    assert abs(told - TRUE) < 0.6 * abs(several - TRUE)
+
+
+def test_medians_are_those_of_the_samples():
+    found = batch_median.measured(simulation(), data(), np.ones(3000), "x", 500, 5)
+    group = simulation().group
+    means = [found.simulated[group == number].mean() for number in range(5)]
+    assert np.all(np.diff(means) > 0.4)
+    assert means[2] < found.data < means[4]
+    assert found.simulated.std() == pytest.approx(1.0)
+
+
+def test_batches_of_fewer_events_spread_more():
+    spreads = []
+    for size in (50, 2000):
+        found = batch_median.measured(simulation(), data(), np.ones(3000), "x", size, 5)
+        spreads.append(found.simulated[simulation().group == 0].std())
+    assert spreads[0] > 3 * spreads[1]
+
+
+@pytest.mark.parametrize(
+    ("masses", "name", "words"), [((0.0,), "x", "of one sample"), (MASSES, "y", "'y' is not")]
+)
+def test_what_has_no_median_is_named(masses, name, words):
+    with pytest.raises(InputError, match=words):
+        batch_median.measured(simulation(masses), data(), np.ones(3000), name, None, 5)
+
+
+def test_conditions_get_one_more_column():
+    found = batch_median.appended(np.zeros((2, 3, 4)), np.array([1.0, 2.0]))
+    assert found.shape == (2, 3, 5)
+    np.testing.assert_array_equal(found[:, 1, 4], [1.0, 2.0])
+    np.testing.assert_array_equal(batch_median.appended(np.zeros((2, 4)), 3.0)[:, 4], [3.0, 3.0])

@@ -1,0 +1,182 @@
+"""Calibration, control, small classifiers, and how a prior follows, against known answers."""
+
+import numpy as np
+import pytest
+import torch
+
+from fullchain.errors import InputError
+from fullchain.learning.settings import TrainingSettings
+from fullchain.unfolding import (
+    acceptance_classifier,
+    calibration,
+    classifier_control,
+    prior_iteration,
+)
+from fullchain.unfolding.generative_settings import ControlSettings, SmallClassifierSettings
+from fullchain.unfolding.prior_response import PriorResponse, features
+
+QUICK = SmallClassifierSettings(
+    layers=(24,), training=TrainingSettings(epochs=12, batch_size=400, learning_rate=0.02)
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(11)
+
+
+def test_quantiles_under_the_exact_posterior_are_uniform(rng):
+    centre = rng.normal(0, 1, (3000, 1))
+    truth = centre + rng.normal(0, 1, (3000, 1))
+    weight = rng.uniform(0.5, 1.5, 3000)
+    for width, bias, uniform in ((1, 0, True), (0.8, 0, False), (1.25, 0, False), (1, 0.2, False)):
+        samples = centre[:, None] + rng.normal(bias, width, (3000, 30, 1))
+        found = calibration.uniformity(calibration.quantiles(truth, samples, rng)[:, 0], weight)
+        assert (found.chi2_probability > 1e-3) == uniform
+        assert (found.ks_probability > 1e-3) == uniform
+        assert found.counts.mean() == pytest.approx(1)
+        pulls = (found.counts - 1) / found.errors
+        assert (np.abs(pulls).max() < 4) == uniform
+
+
+def test_quantiles_of_integers_and_spikes_are_uniform(rng):
+    mean = rng.uniform(1, 4, (4000, 1))
+    truth = rng.poisson(mean).astype(float)
+    samples = rng.poisson(mean[:, None], (4000, 20, 1)).astype(float)
+    quantile = calibration.quantiles(truth, samples, rng)[:, 0]
+    assert calibration.uniformity(quantile, np.ones(4000)).chi2_probability > 1e-3
+
+
+def test_no_events_for_the_calibration(rng):
+    with pytest.raises(InputError, match="no event"):
+        calibration.uniformity(np.zeros(0), np.zeros(0))
+
+
+def test_probabilities_are_right(rng):
+    """Two fits of one input: a step of the probability, and the same with doubled weights of 1."""
+    values = rng.normal(size=(6000, 1))
+    probability = 1 / (1 + np.exp(-2 * values))
+    labels = (rng.random((6000, 1)) < probability).astype(float)
+    weight = np.concatenate([np.ones((6000, 1)), 1 + labels], axis=1)
+    found = acceptance_classifier.fit(
+        values, labels, weight, rng.random(6000) < 0.2, QUICK, seed=1, description="test"
+    )
+    at = np.array([[-1.0], [0.0], [1.0]])
+    one, two = found.probabilities(at).T
+    np.testing.assert_allclose(one, 1 / (1 + np.exp(-2 * at[:, 0])), atol=0.06)
+    np.testing.assert_allclose(two / (1 - two), 2 * np.exp(2 * at[:, 0]), rtol=0.35)
+    both = found.probabilities(values)
+    np.testing.assert_allclose((weight * both).sum(0), (weight * labels).sum(0), rtol=1e-6)
+
+
+def test_first_and_second_moments_of_a_prior_are_mended(rng):
+    """Logits that know nothing become those of two normal distributions."""
+    before, after = rng.normal(0, 1, (20_000, 1)), rng.normal(0.4, 0.9, (20_000, 1))
+    part = np.full((20_000, 1), 1 / 20_000)
+    phi = features(np.concatenate([before, after]))[:, None]
+    at = np.array([[-1.0], [0.0], [1.0]])
+    ratio = prior_iteration._mended(np.zeros((40_000, 1)), phi, part, part, features(at))
+    exact = at**2 / 2 - (at - 0.4) ** 2 / (2 * 0.9**2) - np.log(0.9)
+    np.testing.assert_allclose(ratio, exact, atol=0.06)
+
+
+def test_one_class_or_hardly_any_of_it(rng):
+    values = rng.normal(size=(500, 2))
+    held = rng.random(500) < 0.2
+    labels = np.ones((500, 3))
+    labels[:5, 1] = 0
+    labels[:, 2] = 0
+    found = acceptance_classifier.fit(values, labels, np.ones((500, 3)), held, QUICK, seed=1)
+    assert not found.learned.any()
+    one, few, none = found.probabilities(values[:1])[0]
+    assert one == pytest.approx(1, abs=1e-8)
+    assert few == pytest.approx(0.99)
+    assert none == pytest.approx(0, abs=1e-8)
+
+
+def test_what_cannot_be_told_apart_is_nearly_a_constant(rng):
+    values = rng.normal(size=(3000, 2))
+    labels = (rng.random((3000, 1)) < 0.3).astype(float)
+    held = rng.random(3000) < 0.5
+    found = acceptance_classifier.fit(values, labels, np.ones((3000, 1)), held, QUICK, seed=1)
+    wrong = found.probabilities(values) - labels.mean()
+    assert np.sqrt((wrong**2).mean()) < 0.03
+
+
+@pytest.mark.parametrize("bad", [np.nan, -1.0])
+def test_bad_weights_of_a_classifier(rng, bad):
+    weight = np.ones((100, 1))
+    weight[3] = bad
+    with pytest.raises(InputError, match="negative"):
+        acceptance_classifier.fit(
+            np.zeros((100, 1)), weight > 0, weight, np.arange(100) < 20, QUICK, seed=1
+        )
+
+
+def test_no_weight_for_a_fit(rng):
+    weight = np.ones((100, 2))
+    weight[:, 1] = 0
+    with pytest.raises(InputError, match="no event has a weight"):
+        acceptance_classifier.fit(
+            np.zeros((100, 1)), np.ones((100, 1)), weight, np.arange(100) < 20, QUICK, seed=1
+        )
+
+
+def test_control_sees_a_wrong_width_and_mends_it(rng):
+    detector = rng.normal(size=(5000, 1))
+    truth = detector + rng.normal(0, 1, (5000, 1))
+    held = rng.random(5000) < 0.3
+    judged = {}
+    for width in (1.0, 1.5):
+        generated = detector[:, None] + rng.normal(0, width, (5000, 1, 1))
+        judged[width] = classifier_control.control(
+            truth, generated, detector, np.ones(5000), held, ControlSettings(), QUICK, seed=2
+        )
+    good, bad = judged[1.0].record, judged[1.5].record
+    assert abs(good["auc"] - 0.5) < 4 * good["auc_error"]
+    assert bad["auc"] - 0.5 > 4 * bad["auc_error"]
+    assert good["effective_part"] > 0.97 > bad["effective_part"]
+    assert sum(bad["log10_counts"]) == pytest.approx(1, abs=0.01)
+    assert bad["quantiles"]["0.01"] < good["quantiles"]["0.01"]
+    weight = np.exp(judged[1.5].log_weights(generated[:, 0], detector))
+    width = np.sqrt(np.average((generated[:, 0] - detector)[:, 0] ** 2, weights=weight))
+    assert width == pytest.approx(1.0, abs=0.1)
+
+
+def exact_iteration(mean: float, width: float, smearing: float, rounds: int) -> float:
+    """Mean that IcINN gives for normal data, prior N(0, 1), by its recursion."""
+    prior_mean, prior = 0.0, 1.0
+    for _ in range(rounds + 1):
+        gain = prior / (prior + smearing**2)
+        mean_now = prior_mean + gain * (mean - prior_mean)
+        prior = gain * smearing**2 + gain**2 * width**2
+        prior_mean = mean_now
+    return prior_mean
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 3])
+def test_a_replica_follows_the_iterated_prior(rng, rounds):
+    """Data are moved by weights: the mean moves as it would if all had been iterated anew."""
+    smearing, events = 0.7, 20_000
+    seen = rng.normal(0, np.sqrt(1 + smearing**2), events)
+    gain = 1 / (1 + smearing**2)
+    samples = gain * seen[:, None] + rng.normal(0, np.sqrt(gain) * smearing, (events, 8))
+    phi = features(samples[..., None])
+    ones = np.ones_like(samples)
+    response = PriorResponse.measured(phi.reshape(-1, 2), ones.ravel(), rounds)
+    moved = 0.05
+    event = np.exp(moved * seen / (1 + smearing**2))
+    parts = response.followed(phi, ones / 8, event, ones, np.zeros(2))
+    np.testing.assert_allclose(parts.sum(axis=1), 1)
+    found = np.average(samples, weights=event[:, None] * parts) - samples.mean()
+    width = np.sqrt(1 + smearing**2)
+    expected = exact_iteration(moved, width, smearing, rounds)
+    assert found == pytest.approx(expected, rel=0.12)
+    # Weights of the data alone move it by the gain, whatever the number of iterations.
+    alone = np.average(samples, weights=event[:, None] * ones) - samples.mean()
+    assert alone == pytest.approx(gain * moved, rel=0.12)

@@ -1,0 +1,70 @@
+"""Settings of the stage, and what they take of other stages."""
+
+import pytest
+
+from fullchain.errors import InputError
+from fullchain.settings import Settings, validate
+
+SAMPLE = {"kind": "generated", "process": "zmumu", "events": 1000, "pthat_min": 160.0}
+
+
+def changed(**unfolding):
+    return validate({"unfolding": unfolding}).unfolding
+
+
+def test_methods_of_a_measurement_are_those_that_can():
+    chosen = Settings().unfolding
+    assert "omnifold" in chosen.methods_of("zjet")
+    assert chosen.methods_of("closure") == ["ibu", "multifold"]
+    own = {"simulation": {"samples": ["gaussian"]}, "data": {"samples": ["gaussian_data"]}}
+    own |= {"observables": ["x"]}
+    assert "omnifold" not in changed(measurements={"own": own}).methods_of("own")
+    assert "multifold" in changed(measurements={"own": own}).methods_of("own")
+
+
+def test_samples_are_those_of_the_ntuples():
+    assert Settings().unfolding.samples == ("zmumu", "zmumu_cp5")
+
+
+@pytest.mark.parametrize(
+    ("unfolding", "words"),
+    [
+        ({"measurements": {"zjet": {"observables": ["masss"]}}}, "no observable is called 'masss'"),
+        ({"measurements": {"zjet": {"methods": ["tunfold"]}}}, "no method is called 'tunfold'"),
+        ({"measurements": {"zjet": {"data": {"samples": ["zmumu_x"]}}}}, "no sample is called"),
+        ({"measurements": {"zjet": {"shifts": ["jes_upp"]}}}, "no shift of the jets is called"),
+        ({"measurements": {"gaussian": {"methods": ["omnifold"]}}}, "takes the particles of jets"),
+        ({"published": {"zjet": ["tunfold"]}}, "no method is called 'tunfold'"),
+        ({"published": {"other": ["ibu"]}}, "no measurement is called 'other'"),
+        ({"coverage": {"methods": ["ibuu"]}}, "no method is called 'ibuu'"),
+        ({"pairs": {"tt": {"sample": "tt"}}}, "tt is the name of a sample"),
+        ({"pairs": {"tops": {"sample": "ttt"}}}, "no sample is called 'ttt'"),
+        ({"pairs": {"gaussian": {"sample": "tt"}}}, "gaussian is the name of a toy"),
+        ({"methods": {"a-b": {"kind": "ibu"}}}, "must be letters, digits"),
+    ],
+)
+def test_wrong_names_are_named(unfolding, words):
+    with pytest.raises(InputError, match=words):
+        changed(**unfolding)
+
+
+@pytest.mark.parametrize("name", ["events", "coverage", "figures"])
+def test_a_measurement_is_no_other_folder(name):
+    zjet = Settings().unfolding.measurements["zjet"].model_dump(mode="json")
+    with pytest.raises(InputError, match=f"{name} is the name of a folder"):
+        changed(measurements={name: zjet})
+
+
+def test_default_measurements_go_with_their_samples():
+    without = validate({"ntuples": {"samples": {"zmumu_cp5": None}}}).unfolding
+    assert "zjet" not in without.measurements and "closure" in without.measurements
+    assert without.published == {}
+    alone = {"ntuples": {"keep_default_samples": False, "samples": {"mine": SAMPLE}}}
+    alone |= {"tagging": None, "inference": None}
+    assert list(validate(alone).unfolding.measurements) == ["gaussian"]
+
+
+def test_default_measurements_lose_shifts_that_are_not_made():
+    chosen = validate({"jets": {"shifts": {"jes_up": None}}}).unfolding
+    assert "jes_up" not in chosen.measurements["zjet"].shifts
+    assert "jes_down" in chosen.measurements["zjet"].shifts
