@@ -92,6 +92,12 @@ def test_a_value_that_is_not_finite_is_named(tmp_path):
         event_table.read([path], ["width"])
 
 
+def test_an_event_that_stands_twice_is_named(tmp_path):
+    path = written(tmp_path, "a", events(first=7))
+    with pytest.raises(InputError, match=r"200 events stand twice, .* event 7;"):
+        event_table.read([path, path], ["mass"])
+
+
 def written(folder, name, one):
     path = folder / f"{name}.parquet"
     event_table.write(path, one, UNITS, {})

@@ -118,6 +118,8 @@ def read(
     tables = [_read_one(path, wanted) for path in paths]
     table = pa.concat_tables(tables)
     ids = np.stack([table[name].to_numpy().astype(np.int64) for name in IDS], axis=1)
+    group = np.repeat(_samples(paths), [len(one) for one in tables])
+    _check_each_once(ids, group, paths)
     found = [_level(table, which, shift, names, particles, paths) for which, shift in levels]
     return Simulation(
         tuple(names),
@@ -127,7 +129,7 @@ def read(
         ids,
         dict(zip(shifts, found[2:], strict=True)),
         {name: table[f"w_{name}"].to_numpy() for name in factors},
-        np.repeat(_samples(paths), [len(one) for one in tables]),
+        group,
     )
 
 
@@ -147,6 +149,18 @@ def about(path: Path) -> dict[str, Any]:
     observables(path)
     content: dict[str, Any] = json.loads(pq.read_schema(path).metadata[b"about"])
     return content
+
+
+def _check_each_once(ids: Integers, group: Integers, paths: Sequence[Path]) -> None:
+    """Raise InputError where an event of a sample stands twice: it would count twice."""
+    rows = np.column_stack([group, ids])
+    found, counts = np.unique(rows, axis=0, return_counts=True)
+    if (counts > 1).any():
+        run, block, event = found[counts > 1][0, 1:]
+        raise InputError(
+            f"{', '.join(map(str, paths))}: {int((counts > 1).sum())} events stand twice, the "
+            f"first is run {run}, luminosity block {block}, event {event}; give each file once"
+        )
 
 
 def _samples(paths: Sequence[Path]) -> Integers:
