@@ -61,11 +61,17 @@ def background_events(wildcards):
 
 
 def unfolding_settings(wildcards):
-    """What one result depends on: of other measurements and methods, nothing."""
+    """What one result depends on: of other measurements, methods and alternatives, nothing."""
     chosen = UNFOLDING.measurements[wildcards.measurement]
+    where = f"unfolding.measurements.{wildcards.measurement}"
+    name = getattr(wildcards, "alternative", "")
+    own = (f"alternatives.{name}",) if name else ("shifts", "factors")
     return settings(
         "seed",
-        f"unfolding.measurements.{wildcards.measurement}",
+        *(
+            f"{where}.{key}"
+            for key in ("simulation", "data", "background", "observables", *own)
+        ),
         f"unfolding.methods.{wildcards.method}",
         *(f"unfolding.observables.{name}" for name in chosen.observables),
     )
@@ -497,16 +503,22 @@ rule unfolding_coverage:
         bench_of("unfolding_coverage", "{method}")
     wildcard_constraints:
         method=one_of(COVERED),
-    threads: 1
+    threads: lambda w: getattr(UNFOLDING.methods[w.method], "threads", 1)
     resources:
-        mem_mb=3000,
+        mem_mb=6000,
         runtime=720,
-        gpu=0,
+        gpu=lambda w: int(
+            getattr(UNFOLDING.methods[w.method], "device", "cpu") != "cpu"
+        ),
     params:
         code=code("unfolding.coverage"),
         settings=lambda w: settings(
             "seed",
-            "unfolding.coverage",
+            *(
+                f"unfolding.coverage.{key}"
+                for key in type(UNFOLDING.coverage).model_fields
+                if key != "methods"
+            ),
             "unfolding.observables.x",
             f"unfolding.methods.{w.method}",
         ),

@@ -99,7 +99,7 @@ def without_default_measurements(
 ) -> dict[str, Any]:
     """Drop default measurements of the stage unfolding whose samples are not there.
 
-    Those that stay lose the shifts that the stage jets does not make. With the others goes their
+    Those that stay lose shifts and methods that are not possible. With the others goes their
     publication; where none is left, the stage is left out. Measurements of the user's own stay, and
     are an error without their samples.
     """
@@ -114,7 +114,7 @@ def without_default_measurements(
     there = {name for name, entry in known.items() if entry is not None}
     default = defaults["unfolding"]
     left = {
-        name: _without_missing_shifts(entry, values["jets"])
+        name: _that_can_be_made(entry, chosen, values["jets"])
         if entry == default["measurements"].get(name)
         else entry
         for name, entry in measurements.items()
@@ -130,12 +130,28 @@ def without_default_measurements(
     return {**values, "unfolding": section}
 
 
-def _without_missing_shifts(measurement: Mapping[str, Any], jets: Any) -> dict[str, Any]:
+def _that_can_be_made(
+    measurement: Mapping[str, Any], unfolding: Mapping[str, Any], jets: Any
+) -> dict[str, Any]:
+    """Drop shifts that are not made, and methods on particles where these are not kept."""
     made = jets.get("shifts") if isinstance(jets, Mapping) else None
-    if not isinstance(made, Mapping):
+    selection, methods = unfolding.get("selection"), unfolding.get("methods")
+    if not (
+        isinstance(made, Mapping)
+        and isinstance(selection, Mapping)
+        and isinstance(methods, Mapping)
+    ):
         return dict(measurement)
-    kept = [name for name in measurement["shifts"] if made.get(name) is not None]
-    return {**measurement, "shifts": kept}
+    listed = selection.get("shifts")
+    shifts = [
+        name
+        for name in measurement["shifts"]
+        if made.get(name) is not None and (listed is None or name in listed)
+    ]
+    taken = measurement["methods"]
+    if taken is not None and not selection.get("particles", True):
+        taken = [name for name in taken if (methods.get(name) or {}).get("inputs") != "particles"]
+    return {**measurement, "shifts": shifts, "methods": taken}
 
 
 def _samples(measurement: Mapping[str, Any]) -> set[str]:

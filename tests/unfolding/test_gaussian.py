@@ -102,3 +102,14 @@ def test_toys_are_tables_whose_random_numbers_belong_to_their_names(tmp_path):
 def test_toys_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValidationError):
         TypeAdapter(ToySettings).validate_python(wrong)
+
+
+def test_two_toys_make_one_simulation_of_two_samples(tmp_path):
+    toys = {name: one.model_dump() for name, one in default_toys().items()}
+    toys["again"] = toys["gaussian"]
+    settings = Given({"seed": 3, "unfolding": {"toys": toys}})
+    paths = [tmp_path / f"{name}.parquet" for name in ("gaussian", "again")]
+    for path in paths:
+        toy.main(name=path.stem, events=path, settings=settings)
+    found = event_table.read(paths, ["x"])
+    assert set(found.group) == {0, 1}

@@ -63,3 +63,11 @@ def test_another_table_is_named(tmp_path):
     pq.write_table(pa.table({"a": [1]}), path)
     with pytest.raises(InputError, match=r"jets.parquet: no table of jets"):
         pair.main(jets=[path], name="tops", events=tmp_path / "x.parquet", settings=given())
+
+
+def test_two_jets_of_an_event_are_two_rows(tmp_path):
+    path = tmp_path / "jets.parquet"
+    pq.write_table(pa.concat_tables([jets(), jets()]), path)
+    pair.main(jets=[path], name="tops", events=tmp_path / "events.parquet", settings=given())
+    found = event_table.read([tmp_path / "events.parquet"], ["jet_mass"])
+    assert len(found) == 2 * len(np.unique(found.ids[:, 2]))

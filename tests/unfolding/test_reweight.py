@@ -8,7 +8,7 @@ import torch
 
 from fullchain.errors import InputError
 from fullchain.step import Given
-from fullchain.unfolding import diagnostics, event_table, reweight, unfolded_file
+from fullchain.unfolding import diagnostics, event_table, fits, reweight, unfolded_file
 from fullchain.unfolding.sample import Level, Measured, Particles, Problem, Simulation
 
 NAMES = ("mass", "width")
@@ -222,3 +222,14 @@ def test_the_stopping_rule_works_with_particles(tmp_path, tables):
     assert list(found.weights) == ["nominal", *FITS]
     assert history["stopped"] is True
     assert found.about["iterations"] == 1
+
+
+def test_a_shift_is_paired_with_the_first_of_the_ensemble():
+    first, second = np.array([1.0, 2.0, 0.0]), np.array([3.0, 2.0, 0.0])
+    found = fits.with_nominal(
+        {"ensemble_0": first, "ensemble_1": second, "shift_none": first, "shift_up": 1.1 * first}
+    )
+    np.testing.assert_allclose(found["nominal"], [2.0, 2.0, 0.0])
+    # A shift that changes nothing is the nominal result.
+    np.testing.assert_allclose(found["shift_none"], found["nominal"])
+    np.testing.assert_allclose(found["shift_up"], 1.1 * found["nominal"])

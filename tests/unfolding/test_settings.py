@@ -40,6 +40,12 @@ def test_samples_are_those_of_the_ntuples():
         ({"pairs": {"tt": {"sample": "tt"}}}, "tt is the name of a sample"),
         ({"pairs": {"tops": {"sample": "ttt"}}}, "no sample is called 'ttt'"),
         ({"pairs": {"gaussian": {"sample": "tt"}}}, "gaussian is the name of a toy"),
+        ({"coverage": {"methods": ["cinn"]}}, "cinn is of the kind cinn"),
+        ({"measurements": {"gaussian": {"shifts": ["jes_up"]}}}, "toys and pairs have no shifts"),
+        (
+            {"measurements": {"closure": {"methods": ["ibu", "ibu"]}}},
+            "methods: a name stands twice",
+        ),
         ({"methods": {"a-b": {"kind": "ibu"}}}, "must be letters, digits"),
     ],
 )
@@ -68,3 +74,12 @@ def test_default_measurements_lose_shifts_that_are_not_made():
     chosen = validate({"jets": {"shifts": {"jes_up": None}}}).unfolding
     assert "jes_up" not in chosen.measurements["zjet"].shifts
     assert "jes_down" in chosen.measurements["zjet"].shifts
+
+
+def test_default_measurements_ask_for_what_the_events_have():
+    chosen = changed(selection={"shifts": ["jes_up"], "particles": False})
+    assert chosen.measurements["zjet"].shifts == ("jes_up",)
+    assert "omnifold" not in chosen.measurements["zjet"].methods
+    mine = Settings().unfolding.measurements["zjet"].model_dump(mode="json")
+    with pytest.raises(InputError, match=r"mine.shifts: jes_down is not in selection.shifts"):
+        changed(selection={"shifts": ["jes_up"]}, measurements={"mine": mine})

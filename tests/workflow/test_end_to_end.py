@@ -36,7 +36,7 @@ def test_every_step_left_its_provenance(finished) -> None:
     }
     in_use = {f"{stage}.{step}" for stage, modules in steps().items() for step in modules}
     weights = {f"pileup.{step}" for step in ("weights", "train", "apply", "compare")}
-    on_request = {"tagging.export_friend", *weights}
+    on_request = {"tagging.export_friend", "unfolding.pair", *weights}
     assert recorded >= in_use - on_request - {"ntuples.ingest", "ntuples.convert"}
 
 

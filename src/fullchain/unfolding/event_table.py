@@ -152,7 +152,12 @@ def about(path: Path) -> dict[str, Any]:
 
 
 def _check_each_once(ids: Integers, group: Integers, paths: Sequence[Path]) -> None:
-    """Raise InputError where an event of a sample stands twice: it would count twice."""
+    """Raise InputError where an event of a sample stands twice: it would count twice.
+
+    Several jets of an event are no mistake, where the rows are jets (`unfolding pair`).
+    """
+    if any("pairs" in about(path) for path in paths):
+        return
     rows = np.column_stack([group, ids])
     found, counts = np.unique(rows, axis=0, return_counts=True)
     if (counts > 1).any():

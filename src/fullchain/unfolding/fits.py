@@ -80,14 +80,24 @@ def fits_of(
 def with_nominal(weights: Mapping[str, Array], observables: Sequence[str] = ()) -> dict[str, Array]:
     """Put the nominal weights, the mean of those of the ensemble, before all others.
 
-    With `observables`, weights are named `<result>@<observable>`, and each has its nominal ones.
+    A shift is a single training from the start of the first of the ensemble. Its ratio to that one
+    is applied to the nominal weights: else every shift would show what the first training differs
+    by from the mean. With `observables`, weights are named `<result>@<observable>`, and each has
+    its nominal ones.
     """
     found: dict[str, Array] = {}
+    paired = dict(weights)
     for ending in [f"{OF_OBSERVABLE}{name}" for name in observables] or [""]:
         single = [
             weight
             for name, weight in weights.items()
             if name.startswith(f"{ENSEMBLE}_") and name.endswith(ending)
         ]
-        found[f"{NOMINAL}{ending}"] = np.mean(single, axis=0)
-    return {**found, **weights}
+        nominal = np.mean(single, axis=0)
+        found[f"{NOMINAL}{ending}"] = nominal
+        first = weights[f"{ENSEMBLE}_0{ending}"]
+        scale = np.divide(nominal, first, out=np.zeros_like(nominal), where=first > 0)
+        for name, weight in weights.items():
+            if name.startswith(f"{SHIFT}_") and name.endswith(ending):
+                paired[name] = weight * scale
+    return {**found, **paired}

@@ -101,17 +101,17 @@ def unfolded(
     response = _response(fitted, first)
     phi = features(_certain(fitted, first.values))
     data = fitted.problem.data
+    genuine = data.weight * fitted.accepted.genuine_part(data.values)[:, 0]
     for number in range(data_replicas):
         factor = replicas.data_factors(replica_seed, measurement, number, len(data))
         # Where data fluctuate the background that is subtracted stays as it is.
-        part = fitted.kept.part
-        own = first.event * np.where(part > 0, (factor - 1 + part) / np.maximum(part, 1e-9), 0)
+        own = genuine * (factor - 1 + fitted.kept.part)
         nothing = np.zeros(phi.shape[-1])
         parts = response.followed(phi, first.parts, own, first.inverse_efficiency, nothing)
         weights[f"{DATA}_{number}"] = first.weights(parts, own)
     blocks, columns = [first], [weights]
     for number, one in enumerate(fitted.chosen[1:], start=1):
-        block, own = _varied(fitted, number, one, first, response)
+        block, own = _varied(fitted, number, one, first, response, control)
         weights[one.name] = weights[NOMINAL] - first.of(one.ancestors, int(block.order.max()) + 1)
         # As many samples as nominal ones: rounding is all that is left.
         weights[one.name][np.abs(weights[one.name]) < 1e-12 * weights[NOMINAL].max()] = 0.0
@@ -163,12 +163,17 @@ def _samples(total: int, members: int) -> int:
 
 
 def _varied(
-    fitted: Fitted, number: int, one: Variation, first: Block, response: PriorResponse
+    fitted: Fitted,
+    number: int,
+    one: Variation,
+    first: Block,
+    response: PriorResponse,
+    control: Control | None,
 ) -> tuple[Block, Array]:
     """Samples of a variation, and their weights with the prior that it leads to."""
     members = [place for place, owner in enumerate(fitted.owners) if owner == number]
     build = builder(len(fitted.problem.simulation.names), fitted.settings)
-    block, _ = _block(fitted, number, selected(fitted.posterior, members, build))
+    block, _ = _block(fitted, number, selected(fitted.posterior, members, build), control)
     start = _start(fitted, one, response)
     phi = features(_certain(fitted, block.values))
     parts = response.followed(phi, block.parts, block.event, block.inverse_efficiency, start)

@@ -150,6 +150,11 @@ def fitted(
     genuine = problem.data.weight * kept.part * accepted.genuine_part(problem.data.values)[:, 0]
     median = None
     if settings.median_of is not None:
+        if len(levels.names) > 1:
+            raise InputError(
+                "median_of: the medians of the simulation are those of the nominal detector level; "
+                "set variations: false, or leave the shifts of the measurement out"
+            )
         rest = (settings.median_of, settings.median_events, derive(seed, "median"))
         median = batch_median.measured(simulation, problem.data, genuine, *rest)
     training = _Training(

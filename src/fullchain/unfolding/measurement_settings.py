@@ -21,7 +21,11 @@ class StressSettings(SettingsModel):
 class PartSettings(SettingsModel):
     """Events of one or several samples."""
 
-    samples: tuple[str, ...] = Field(min_length=1, description="names of samples or of toys")
+    samples: tuple[str, ...] = Field(
+        min_length=1,
+        description="names of samples, toys or pairs; several are joined with the weights that "
+        "they have, which must be of one scale: cross sections are not applied",
+    )
     half: Literal["all", "first", "second"] = Field(
         "all", description="all events, or one half, divided by a hash of their identity"
     )
@@ -33,7 +37,11 @@ class PartSettings(SettingsModel):
 class BackgroundSettings(SettingsModel):
     """A simulated background in the data."""
 
-    samples: tuple[str, ...] = Field(min_length=1, description="names of samples or of toys")
+    samples: tuple[str, ...] = Field(
+        min_length=1,
+        description="names of samples or toys; several are joined with the weights that they have, "
+        "which must be of one scale: cross sections are not applied",
+    )
     expected: float = Field(gt=0, description="expected part of the sum of weights of the data")
 
 
@@ -68,8 +76,8 @@ class MeasurementSettings(SettingsModel):
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> "MeasurementSettings":
-        for name in ("observables", "shifts", "factors"):
-            values = getattr(self, name)
+        for name in ("observables", "methods", "shifts", "factors"):
+            values = getattr(self, name) or ()
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: a name stands twice")
         halves = {self.simulation.half, self.data.half}

@@ -127,6 +127,35 @@ class UnfoldingSettings(SettingsModel):
         return self
 
     @model_validator(mode="after")
+    def _coverage_fits(self) -> "UnfoldingSettings":
+        for name in self.coverage.methods if self.coverage else ():
+            kind = self.methods[name].kind
+            if kind not in ("ibu", "omnifold"):
+                raise ValueError(
+                    f"coverage.methods: {name} is of the kind {kind}, for which pulls are not "
+                    "made; take one of the kind ibu or omnifold"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _events_have_what_is_asked_for(self) -> "UnfoldingSettings":
+        made = self.selection.shifts
+        for name, chosen in self.measurements.items():
+            where, own = f"measurements.{name}", {*self.toys, *self.pairs}
+            if chosen.shifts and own & set(chosen.simulation.samples):
+                raise ValueError(f"{where}.shifts: toys and pairs have no shifts; take none")
+            for shift in chosen.shifts:
+                if made is not None and shift not in made:
+                    raise ValueError(f"{where}.shifts: {shift} is not in selection.shifts")
+            for method in self.methods_of(name):
+                if self.needs_particles(method) and not self.selection.particles:
+                    raise ValueError(
+                        f"{where}.methods: {method} takes particles, and selection.particles is "
+                        "false"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _methods_fit(self) -> "UnfoldingSettings":
         for name, chosen in self.measurements.items():
             own = {*self.toys, *self.pairs}

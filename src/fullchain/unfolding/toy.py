@@ -28,7 +28,7 @@ def main(
     chosen: SimulationToySettings | DataToySettings | BackgroundToySettings = TypeAdapter(
         ToySettings
     ).validate_python(settings[f"unfolding.toys.{name}"])
-    about = {"toy": name, "kind": chosen.kind, "known": known(chosen)}
+    about = {"sample": name, "toy": name, "kind": chosen.kind, "known": known(chosen)}
     event_table.write(events, drawn(chosen, settings.seed, name), {gaussian.OBSERVABLE: ""}, about)
 
 
