@@ -60,7 +60,7 @@ def background_events(wildcards):
     return event_tables(background.samples) if background else []
 
 
-def unfolding_settings(wildcards):
+def unfolding_settings(wildcards, *also):
     """What one result depends on: of other measurements, methods and alternatives, nothing."""
     chosen = UNFOLDING.measurements[wildcards.measurement]
     where = f"unfolding.measurements.{wildcards.measurement}"
@@ -70,22 +70,29 @@ def unfolding_settings(wildcards):
         "seed",
         *(
             f"{where}.{key}"
-            for key in ("simulation", "data", "background", "observables", *own)
+            for key in ("simulation", "data", "background", "observables", *own, *also)
         ),
         f"unfolding.methods.{wildcards.method}",
         *(f"unfolding.observables.{name}" for name in chosen.observables),
     )
 
 
-def alternative_results(suffix):
-    """Files of a result with each of the other simulations."""
+def alternative_events(wildcards):
+    """Tables of events of all other simulations."""
+    chosen = UNFOLDING.measurements[wildcards.measurement].alternatives
+    return [path for part in chosen.values() for path in event_tables(part.samples)]
 
-    def files(wildcards):
-        where = f"unfolding/{wildcards.measurement}/{wildcards.method}/alternatives"
-        names = UNFOLDING.measurements[wildcards.measurement].alternatives
-        return [result(f"{where}/{name}.{suffix}") for name in names]
 
-    return files
+def names_of_alternative_events(wildcards):
+    """Name of the other simulation of each of these files."""
+    chosen = UNFOLDING.measurements[wildcards.measurement].alternatives
+    return [name for name, part in chosen.items() for _ in event_tables(part.samples)]
+
+
+def alternative_samples(wildcards):
+    """The unfolded samples that a method makes with the other simulations."""
+    where = f"unfolding/{wildcards.measurement}/{wildcards.method}/alternatives"
+    return [result(f"{where}/{name}.parquet") for name in alternative_names(wildcards)]
 
 
 def alternative_names(wildcards):
@@ -220,6 +227,8 @@ rule unfolding_iterate:
         simulation=simulated_events,
         data=data_events,
         background=background_events,
+        # Quickly made, so that they need no jobs of their own.
+        alternatives=alternative_events,
     output:
         spectra=result("unfolding/{measurement}/{method}/spectra.json"),
     log:
@@ -234,49 +243,17 @@ rule unfolding_iterate:
         runtime=30,
         gpu=0,
     params:
+        names=names_of_alternative_events,
         code=code("unfolding.iterate"),
-        settings=unfolding_settings,
+        settings=lambda w: unfolding_settings(w, "alternatives"),
     message:
         "{wildcards.measurement} with {wildcards.method}"
     shell:
         "fullchain unfolding iterate --simulation {input.simulation:q} --data {input.data:q}"
-        " --background {input.background:q} --measurement {wildcards.measurement}"
+        " --background {input.background:q} --alternatives {input.alternatives:q}"
+        " --names {params.names:q} --measurement {wildcards.measurement}"
         " --method {wildcards.method} --spectra {output.spectra:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
-
-
-rule unfolding_iterate_alternative:
-    input:
-        simulation=simulated_events,
-        data=data_events,
-        background=background_events,
-    output:
-        spectra=result(
-            "unfolding/{measurement}/{method}/alternatives/{alternative}.json"
-        ),
-    log:
-        log_of("unfolding_iterate_alternative", "{measurement}/{method}/{alternative}"),
-    benchmark:
-        bench_of(
-            "unfolding_iterate_alternative", "{measurement}/{method}/{alternative}"
-        )
-    wildcard_constraints:
-        method=one_of(METHODS_IN_BINS),
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-        gpu=0,
-    params:
-        code=code("unfolding.iterate"),
-        settings=unfolding_settings,
-    message:
-        "{wildcards.measurement} with {wildcards.method}, simulation {wildcards.alternative}"
-    shell:
-        "fullchain unfolding iterate --simulation {input.simulation:q} --data {input.data:q}"
-        " --background {input.background:q} --measurement {wildcards.measurement}"
-        " --method {wildcards.method} --alternative {wildcards.alternative}"
-        " --spectra {output.spectra:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule unfolding_reweight:
@@ -422,7 +399,7 @@ rule unfolding_generate_alternative:
 rule unfolding_project:
     input:
         unfolded=result("unfolding/{measurement}/{method}/unfolded.parquet"),
-        alternatives=alternative_results("parquet"),
+        alternatives=alternative_samples,
     output:
         spectra=result("unfolding/{measurement}/{method}/spectra.json"),
     log:
@@ -533,9 +510,6 @@ rule unfolding_publish:
     input:
         spectra=result("unfolding/{measurement}/{method}/spectra.json"),
         unfolded=sample_of_method,
-        alternatives=lambda w: (
-            alternative_results("json")(w) if w.method in METHODS_IN_BINS else []
-        ),
     output:
         submission=result("unfolding/{measurement}/{method}/hepdata.tar.gz"),
         listing=result("unfolding/{measurement}/{method}/hepdata/submission.yaml"),
@@ -549,7 +523,6 @@ rule unfolding_publish:
         runtime=30,
         gpu=0,
     params:
-        names=lambda w: alternative_names(w) if w.method in METHODS_IN_BINS else [],
         code=code("unfolding.publish"),
         settings=lambda w: settings(
             "unfolding.publication",
@@ -562,7 +535,6 @@ rule unfolding_publish:
         "HEPData record of {wildcards.measurement} with {wildcards.method}"
     shell:
         "fullchain unfolding publish --spectra {input.spectra:q} --unfolded {input.unfolded:q}"
-        " --alternatives {input.alternatives:q} --names {params.names:q}"
         " --measurement {wildcards.measurement} --method {wildcards.method}"
         " --submission {output.submission:q} --listing {output.listing:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"

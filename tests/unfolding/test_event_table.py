@@ -124,6 +124,41 @@ def test_simulation_is_scaled_to_the_data_less_the_background(tmp_path):
     assert len(found.truth.weight) == events(300, 1).gen.passed.sum()
 
 
+def joined(folder, sections):
+    """Two samples of as many events, the second in two parts."""
+    paths = []
+    for sample, numbers in (("a", (0,)), ("b", (1, 2))):
+        for number in numbers:
+            path = folder / f"{number}.parquet"
+            about = {
+                "sample": sample,
+                "sum_of_weights": 100.0,
+                "cross_section_pb": sections[sample],
+            }
+            one = events(300, number, first=1000 * number)
+            event_table.write(path, one.weighted(np.ones(len(one))), UNITS, about)
+            paths.append(path)
+    return paths
+
+
+def test_samples_are_joined_in_the_proportion_of_their_cross_sections(tmp_path):
+    found = problem.read(joined(tmp_path, {"a": 2.0, "b": 1.0}), measurement())
+    # 2/100 for each event of a, 1/200 for each of b.
+    weights = [found.weight[found.group == number] for number in (0, 1)]
+    assert weights[0][0] / weights[1][0] == pytest.approx(4.0)
+    assert found.weight.sum() == pytest.approx(900.0)
+
+
+def test_samples_without_cross_sections_keep_their_weights(tmp_path):
+    found = problem.read(joined(tmp_path, {"a": None, "b": None}), measurement())
+    np.testing.assert_array_equal(found.weight, 1.0)
+
+
+def test_a_missing_cross_section_is_named(tmp_path):
+    with pytest.raises(InputError, match="sample b has no cross section"):
+        problem.read(joined(tmp_path, {"a": 2.0, "b": None}), measurement())
+
+
 def test_halves_share_no_event(tmp_path):
     path = written(tmp_path, "a", events(1000))
     settings = measurement(

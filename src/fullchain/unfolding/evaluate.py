@@ -44,7 +44,7 @@ def main(
     found, about = spectrum_file.read(spectra)
     events = unfolded_file.read(unfolded[0]) if unfolded else None
     posed = problem.pose(simulation, data, background, chosen, settings.seed)
-    pseudo = problem.part(event_table.read(data, chosen.observables), chosen.data, settings.seed)
+    pseudo = problem.part(problem.read(data, chosen), chosen.data, settings.seed)
     evaluation = Evaluation(
         posed, pseudo, _known(data, chosen), events, settings.seed, measurement, how.replicas
     )

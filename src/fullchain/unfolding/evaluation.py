@@ -17,7 +17,7 @@ from fullchain.unfolding.covariances import shift_covariances
 from fullchain.unfolding.moments import moments
 from fullchain.unfolding.response import Cells, sums
 from fullchain.unfolding.sample import Array, Flags, Problem, Simulation
-from fullchain.unfolding.unfolded import DATA, NOMINAL, Spectrum, Unfolded
+from fullchain.unfolding.unfolded import DATA, NOMINAL, SIMULATION, Spectrum, Unfolded
 
 Replicas = Mapping[str, Array]
 Draw = Callable[[int, str, int, int], Array]
@@ -89,6 +89,14 @@ class Evaluation:
         """Particle level of the simulation in the bins of a spectrum."""
         return self._binned(self.problem.simulation, spectrum, self.simulation_factor, number)
 
+    def _paired_prior(self, spectrum: Spectrum, found: Replicas) -> Reference:
+        """The prior in as many replicas of the simulation as the method has.
+
+        Where replicas are fewer than wanted they come again, and must do so in step.
+        """
+        number = _replicas(found, SIMULATION) or _replicas(found, DATA) or self.number
+        return self.prior(spectrum, number)
+
     def data_factor(self, k: int) -> Array:
         """Factors of all events of the data, those that are not measured included."""
         seen: Flags = self.pseudo.reco.passed
@@ -112,9 +120,8 @@ class Evaluation:
         found
             Counts of the method in its replicas, by source.
         """
-        own = found.get(DATA)
-        number = 0 if own is None or len(own) < 2 else len(own)
-        truth, prior = self.truth(spectrum, number), self.prior(spectrum, number or self.number)
+        number = _replicas(found, DATA)
+        truth, prior = self.truth(spectrum, number), self._paired_prior(spectrum, found)
         covariance = total_covariance(spectrum)
         content: dict[str, Any] = {
             "edges": spectrum.edges.tolist(),
@@ -149,12 +156,11 @@ class Evaluation:
         The fluctuations behind the errors are those of the last iteration. None without a truth,
         or where the counts were not kept.
         """
-        own = found.get(DATA)
-        number = 0 if own is None or len(own) < 2 else len(own)
+        number = _replicas(found, DATA)
         truth = self.truth(spectrum, number)
         if counts is None or truth is None:
             return None
-        prior = self.prior(spectrum, number or self.number)
+        prior = self._paired_prior(spectrum, found)
         chance = self._chance(spectrum.observable, "spectra")
         changes = comparison.moved(spectrum, found, number or self.number, chance)
         return [
@@ -253,6 +259,12 @@ def _reweighting(unfolded: Unfolded, simulation: Simulation, observable: str) ->
     own = f"{NOMINAL}@{observable}"
     nominal = unfolded.weights[own if own in unfolded.weights else NOMINAL]
     return np.divide(nominal, weight, out=np.zeros_like(weight), where=weight > 0)
+
+
+def _replicas(found: Replicas, source: str) -> int:
+    """Number of the replicas of a source; a single one is none, for it has no spread."""
+    own = found.get(source)
+    return 0 if own is None or len(own) < 2 else len(own)
 
 
 def _deviation(covariance: Array) -> list[float]:

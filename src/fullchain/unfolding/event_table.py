@@ -151,6 +151,33 @@ def about(path: Path) -> dict[str, Any]:
     return content
 
 
+def scales(paths: Sequence[Path]) -> Array:
+    """Give the factor on the weights of each sample, in the numbers of `Simulation.group`.
+
+    Several generated samples are joined in the proportion of their cross sections: the factor is
+    cross section [pb] over sum of weights of all their parts. One sample, toys, jets and recorded
+    data keep their weights.
+
+    Raises InputError where only some of the samples have a cross section.
+    """
+    known: dict[str, list[dict[str, Any]]] = {}
+    for path in paths:
+        content = about(path)
+        known.setdefault(str(content.get("sample", "")), []).append(content)
+    sections = {name: parts[0].get("cross_section_pb") for name, parts in known.items()}
+    if len(known) < 2 or all(section is None for section in sections.values()):
+        return np.ones(len(known))
+    missing = [name for name, section in sections.items() if section is None]
+    if missing:
+        raise InputError(
+            f"sample {missing[0]} has no cross section, which is needed beside "
+            f"{', '.join(name for name in sections if name not in missing)}; set cross_section_pb "
+            "of the sample"
+        )
+    totals = [sum(part["sum_of_weights"] for part in parts) for parts in known.values()]
+    return np.array(list(sections.values()), dtype=float) / np.array(totals)
+
+
 def _check_each_once(ids: Integers, group: Integers, paths: Sequence[Path]) -> None:
     """Raise InputError where an event of a sample stands twice: it would count twice.
 

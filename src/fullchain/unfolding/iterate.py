@@ -5,6 +5,7 @@ those that are published. See `ibu` for the method and `binned_diagnostics` for 
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from fullchain.unfolding.ibu_settings import IbuSettings
 from fullchain.unfolding.measurement_settings import MeasurementSettings
 from fullchain.unfolding.observable_settings import ObservableSettings
 from fullchain.unfolding.sample import Problem
-from fullchain.unfolding.unfolded import Spectrum
+from fullchain.unfolding.unfolded import MODEL, Spectrum
 
 
 def main(
@@ -28,9 +29,12 @@ def main(
     background: Annotated[list[Path], Input("tables of the background, where there is one")] = [],  # noqa: B006 - the command line makes a new list of it
     measurement: Annotated[str, Option("name in unfolding.measurements")],
     method: Annotated[str, Option("name in unfolding.methods")],
-    alternative: Annotated[
-        str, Option("name of the alternative simulation; only its nominal result is made")
-    ] = "",
+    alternatives: Annotated[
+        list[Path], Input("tables of other simulations, whose results are shifts; none without")
+    ] = [],  # noqa: B006
+    names: Annotated[
+        list[str], Option("name of the other simulation of each of these files, in order")
+    ] = [],  # noqa: B006
     spectra: Annotated[Path, Output("unfolded spectra with covariance and diagnostics, JSON")],
     settings: Given,
 ) -> None:
@@ -47,16 +51,18 @@ def main(
         name: ObservableSettings.model_validate(one)
         for name, one in settings["unfolding.observables"].items()
     }
-    posed = problem.pose(
-        simulation, data, background, what, settings.seed, alternative=alternative or None
+    posed = problem.pose(simulation, data, background, what, settings.seed)
+    factors = Factors.drawn(
+        posed, chosen.data_replicas, chosen.simulation_replicas, settings.seed, measurement
     )
-    factors = Factors.none()
-    if not alternative:
-        factors = Factors.drawn(
-            posed, chosen.data_replicas, chosen.simulation_replicas, settings.seed, measurement
-        )
     single = _single(posed, observables, chosen, factors)
     joint = _joint(posed, observables, chosen, factors)
+    if len(alternatives) != len(names):
+        raise InputError(f"{len(alternatives)} files of other simulations have {len(names)} names")
+    for name in dict.fromkeys(names):
+        files = [path for path, own in zip(alternatives, names, strict=True) if own == name]
+        other = problem.pose(files, data, background, what, settings.seed, alternative=name)
+        _add_model(single, joint, other, name, observables, chosen)
     found: dict[str, dict[str, Spectrum]] = {
         binning: {name: one.spectrum(name) for name, one in results.items()}
         for binning, results in single.items()
@@ -67,7 +73,7 @@ def main(
         "method": method,
         "kind": chosen.kind,
         "measurement": measurement,
-        "alternative": alternative or None,
+        "alternatives": list(dict.fromkeys(names)),
         "data_replicas": len(factors.data),
         "simulation_replicas": len(factors.simulation),
         "unfoldings": {
@@ -87,7 +93,7 @@ def main(
         spectra,
         found,
         about,
-        replicas=replicas if chosen.keep_replicas and not alternative else None,
+        replicas=replicas if chosen.keep_replicas else None,
         joint={" x ".join(names): one.joint(names) for names, one in joint.items()},
     )
 
@@ -129,6 +135,28 @@ def _joint(
             case = BinnedProblem.of(posed, names, edges)
             found[names] = binned_unfolding.unfold(case, chosen, factors, details=False)
     return found
+
+
+def _add_model(
+    single: dict[str, dict[str, Result]],
+    joint: dict[tuple[str, ...], Result],
+    other: Problem,
+    name: str,
+    observables: dict[str, ObservableSettings],
+    chosen: IbuSettings,
+) -> None:
+    """Add the nominal results with another simulation as a shift."""
+    nominal_only = Factors.none()
+
+    def with_model(one: Result, of_other: Result) -> Result:
+        shifts = {**one.shifts, f"{MODEL}_{name}": of_other.counts}
+        return replace(one, shifts=shifts)
+
+    for binning, results in _single(other, observables, chosen, nominal_only).items():
+        for observable, found in results.items():
+            single[binning][observable] = with_model(single[binning][observable], found)
+    for names, found in _joint(other, observables, chosen, nominal_only).items():
+        joint[names] = with_model(joint[names], found)
 
 
 def _settings_of(name: str, observables: dict[str, ObservableSettings]) -> ObservableSettings:

@@ -23,8 +23,8 @@ class PartSettings(SettingsModel):
 
     samples: tuple[str, ...] = Field(
         min_length=1,
-        description="names of samples, toys or pairs; several are joined with the weights that "
-        "they have, which must be of one scale: cross sections are not applied",
+        description="names of samples, toys or pairs; several samples are joined in the proportion "
+        "of their cross sections, toys and pairs with the weights that they have",
     )
     half: Literal["all", "first", "second"] = Field(
         "all", description="all events, or one half, divided by a hash of their identity"
@@ -39,8 +39,8 @@ class BackgroundSettings(SettingsModel):
 
     samples: tuple[str, ...] = Field(
         min_length=1,
-        description="names of samples or toys; several are joined with the weights that they have, "
-        "which must be of one scale: cross sections are not applied",
+        description="names of samples or toys; several samples are joined in the proportion of "
+        "their cross sections",
     )
     expected: float = Field(gt=0, description="expected part of the sum of weights of the data")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,15 +63,11 @@ def pose(
     shifts = settings.shifts if alternative is None else ()
     factors = settings.factors if alternative is None else ()
     simulated = part(
-        event_table.read(
-            simulation, settings.observables, particles=particles, shifts=shifts, factors=factors
-        ),
+        read(simulation, settings, particles=particles, shifts=shifts, factors=factors),
         chosen,
         seed,
     )
-    pseudo = part(
-        event_table.read(data, settings.observables, particles=particles), settings.data, seed
-    )
+    pseudo = part(read(data, settings, particles=particles), settings.data, seed)
     measured = _measured(pseudo, f"data ({', '.join(settings.data.samples)})")
     unwanted = None
     expected = 0.0
@@ -84,6 +81,20 @@ def pose(
         unwanted,
         _truth(pseudo),
     )
+
+
+def read(paths: Sequence[Path], settings: MeasurementSettings, **options: Any) -> Simulation:
+    """Read the events of one or several samples, see `event_table.read` for options.
+
+    Several are joined in the proportion of their cross sections; the sum of all weights stays, so
+    that numbers of events keep their meaning.
+    """
+    events = event_table.read(paths, settings.observables, **options)
+    scales = event_table.scales(paths)
+    if events.group is None or len(scales) < 2:
+        return events
+    weight = events.weight * scales[events.group]
+    return events.weighted(weight * (events.weight.sum() / weight.sum()))
 
 
 def part(events: Simulation, settings: PartSettings, seed: int) -> Simulation:
@@ -158,7 +169,7 @@ def _background(
     data: Measured,
     particles: bool,
 ) -> Measured:
-    events = event_table.read(paths, settings.observables, particles=particles)
+    events = read(paths, settings, particles=particles)
     found = _measured(events, f"background ({', '.join(chosen.samples)})")
     if chosen.expected >= 1:
         raise InputError(

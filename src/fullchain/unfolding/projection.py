@@ -13,7 +13,7 @@ Examples
 Mass over width of four events, which two replicas of the data weigh differently:
 
 >>> import numpy as np
->>> from fullchain.unfolding.unfolded import Unfolded
+>>> from fullchain.unfolding.unfolded import MODEL, Unfolded
 >>> events = Unfolded(
 ...     names=("mass", "width"),
 ...     values=np.array([[20.0, 0.1], [40.0, 0.1], [60.0, 0.2], [90.0, 0.1]]),
@@ -51,6 +51,7 @@ from fullchain.unfolding.sampling import has_samples, sampling_covariance
 from fullchain.unfolding.unfolded import (
     DATA,
     ENSEMBLE,
+    MODEL,
     NOMINAL,
     OF_OBSERVABLE,
     SHIFT,
@@ -61,8 +62,6 @@ from fullchain.unfolding.unfolded import (
 )
 
 SAMPLING = "sampling"
-MODEL = "model"
-
 Wanted = Mapping[str, tuple[Values, Edges]]
 
 

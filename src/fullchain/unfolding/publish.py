@@ -17,7 +17,7 @@ from fullchain.unfolding.hepdata_record import NOT_A_MEASUREMENT, documents
 from fullchain.unfolding.hepdata_submission import Submission, archive, referenced, validate
 from fullchain.unfolding.hepdata_tables import Axis
 from fullchain.unfolding.observable_settings import ObservableSettings
-from fullchain.unfolding.projection import MODEL, column, histogram, of_observable
+from fullchain.unfolding.projection import column, histogram, of_observable
 from fullchain.unfolding.publication_settings import PublicationSettings
 from fullchain.unfolding.unfolded import NOMINAL, Spectrum
 
@@ -31,11 +31,6 @@ def main(
     unfolded: Annotated[
         list[Path], Input("its unfolded sample, unfolded.parquet; none for a method in bins")
     ] = [],  # noqa: B006 - the command line makes a new list of it
-    alternatives: Annotated[
-        list[Path],
-        Input("spectra.json with other simulations, where the spectra do not have them as shifts"),
-    ] = [],  # noqa: B006
-    names: Annotated[list[str], Option("name of each of the alternatives, in order")] = [],  # noqa: B006
     measurement: Annotated[str, Option("name of the measurement")],
     method: Annotated[str, Option("name of the method")],
     submission: Annotated[Path, Output("archive for upload to HEPData, tar.gz")],
@@ -52,7 +47,7 @@ def main(
     if listing.name != "submission.yaml":
         raise InputError(f"{listing}: HEPData wants this file to be called submission.yaml")
     chosen = settings.model("unfolding.publication", PublicationSettings)
-    found = _with_alternatives(spectra, _spectra(spectra), alternatives, names)
+    found = _spectra(spectra)
     for name, one in found.items():
         if not one.covariances and not one.shifts:
             raise InputError(
@@ -105,28 +100,6 @@ def _spectra(path: Path) -> dict[str, Spectrum]:
         if not one.counts.sum() > 0:
             raise InputError(f"{path}: spectrum of {name!r}: no events in its bins")
     return found[PUBLISHED]
-
-
-def _with_alternatives(
-    path: Path, found: dict[str, Spectrum], alternatives: Sequence[Path], names: Sequence[str]
-) -> dict[str, Spectrum]:
-    if len(alternatives) != len(names) or len(set(names)) < len(names):
-        raise InputError(
-            f"--names: {len(names)} names ({', '.join(names)}) for {len(alternatives)} "
-            "alternatives; give each one its own"
-        )
-    for name, other in zip(names, alternatives, strict=True):
-        shifted = _spectra(other)
-        for observable, one in found.items():
-            shift = f"{MODEL}_{name}"
-            twin = shifted.get(observable)
-            if twin is None or not np.array_equal(twin.edges, one.edges):
-                raise InputError(f"{other}: {observable!r} is missing or binned unlike in {path}")
-            if shift in one.shifts:
-                raise InputError(f"{path}: {observable!r} has the shift {shift!r} already")
-            changes = {**one.shifts, shift: twin.counts - one.counts}
-            found[observable] = replace(one, shifts=changes)
-    return found
 
 
 def _axis(name: str, known: Mapping[str, Any]) -> Axis:

@@ -66,7 +66,7 @@ def _panel(ax: Axes, ratio: Axes, name: str, several: Sequence[Numbers]) -> None
         ax.stairs(truth, edges, fill=True, label="truth", **looks.TRUTH)
     ax.stairs(prior, edges, label="prior (simulation)", linewidth=1.4, **looks.PRIOR)
     detector = metric["detector"]
-    total = max(sum(detector["data"]), 1.0)
+    total = sum(detector["data"])
     points(
         ax,
         looks.density(detector["data"], edges),

@@ -14,6 +14,7 @@ ENSEMBLE = "ensemble"
 DATA = "data"
 SIMULATION = "simulation"
 SHIFT = "shift"
+MODEL = "model"
 OF_OBSERVABLE = "@"
 
 # Weights are named `nominal`; `ensemble_<k>`, single trainings whose mean is the nominal one;
@@ -71,7 +72,8 @@ class Spectrum:
         (bins, bins) for each source: `data` and `simulation` (bootstrap), `network` (spread of the
         ensemble over its size), and what else a method knows.
     shifts
-        (bins) change of the counts under each shift, by its name.
+        (bins) change of the counts under each shift, by its name; `model_<name>` with another
+        simulation.
     """
 
     observable: str

@@ -129,15 +129,24 @@ def test_two_runs_give_the_same_bytes(tables, tmp_path):
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-def test_an_alternative_has_its_nominal_result_only(tables, tmp_path):
-    path = run(tables, tmp_path / "spectra.json", alternative="other")
+def test_another_simulation_is_a_shift(tables, tmp_path):
+    others = {"alternatives": tables["simulation"], "names": ["other"] * len(tables["simulation"])}
+    path = run(tables, tmp_path / "spectra.json", **others)
     found, about = spectrum_file.read(path)
-    one = found["metric"]["x"]
-    assert about["alternative"] == "other"
-    assert (one.covariances, one.shifts) == ({}, {})
-    assert spectrum_file.read_replicas(path) == {}
-    same = spectrum_file.read(run(tables, tmp_path / "nominal.json"))[0]["metric"]["x"]
-    np.testing.assert_array_equal(one.counts, same.counts)
+    assert about["alternatives"] == ["other"]
+    plain = spectrum_file.read(run(tables, tmp_path / "plain.json"))[0]
+    for binning, spectra in found.items():
+        for name, one in spectra.items():
+            before = plain[binning][name]
+            # The same events, so that nothing changes.
+            np.testing.assert_allclose(one.shifts["model_other"], 0.0, atol=1e-9)
+            np.testing.assert_array_equal(one.counts, before.counts)
+            assert set(one.shifts) == {*before.shifts, "model_other"}
+
+
+def test_files_of_other_simulations_need_names(tables, tmp_path):
+    with pytest.raises(InputError, match="1 files of other simulations have 0 names"):
+        run(tables, tmp_path / "spectra.json", alternatives=tables["simulation"][:1])
 
 
 def test_replicas_need_not_be_kept(tables, tmp_path):

@@ -253,21 +253,14 @@ def test_files_of_an_earlier_submission_do_not_stay(tmp_path, run):
     assert (folder / "notes.txt").exists()
 
 
-def test_a_method_in_bins_needs_no_sample_and_takes_alternatives(source, tmp_path, run):
+def test_a_method_in_bins_needs_no_sample(source, tmp_path, run):
     content = json.loads((source / "spectra.json").read_text())
-    for one in content["spectra"]["published"].values():
-        one["shifts"].pop("model_a14")
     content["replicas"]["published"]["mass"].pop("network")
     (tmp_path / "spectra.json").write_text(json.dumps(content))
-    other = tmp_path / "other.json"
-    for one in content["spectra"]["published"].values():
-        one["counts"] = [1.1 * count for count in one["counts"]]
-    other.write_text(json.dumps(content))
-    given = {"spectra": tmp_path / "spectra.json", "unfolded": [], "method": "ibu"}
-    folder = run(tmp_path, **given, alternatives=[other], names=["vincia"])
+    folder = run(tmp_path, spectra=tmp_path / "spectra.json", unfolded=[], method="ibu")
     events = named(table(folder, "mass.yaml"), "Unfolded events")
-    shift = errors(events, "sys,model_vincia", "plus")
-    np.testing.assert_allclose(shift, 0.1 * values(events), rtol=1e-6)
+    expected = content["spectra"]["published"]["mass"]["counts"]
+    np.testing.assert_allclose(values(events), expected, rtol=1e-6)
     documents = list(yaml.safe_load_all((folder / "submission.yaml").read_text()))
     assert "covariance of network is not known" in documents[-1]["description"]
 
@@ -303,8 +296,6 @@ def test_wrong_spectra_are_named(source, tmp_path, change, message, run):
 def test_wrong_options_are_named(source, tmp_path, run):
     with pytest.raises(InputError, match=r"wants this file to be called submission\.yaml"):
         run(tmp_path, listing=tmp_path / "list.yaml")
-    with pytest.raises(InputError, match="has the shift 'model_a14' already"):
-        run(tmp_path, alternatives=[source / "spectra.json"], names=["a14"])
     (tmp_path / "hepdata").mkdir()
     (tmp_path / "hepdata" / "submission.yaml").write_text("- a list")
     with pytest.raises(InputError, match="not a submission"):
