@@ -46,3 +46,9 @@ def edges_of(observable: ObservableSettings, binning: Binning) -> Array:
         return np.array(observable.edges, dtype=float)
     number = min(max(FEWEST, observable.bins // MERGED), observable.bins)
     return equal[np.round(np.linspace(0, observable.bins, number + 1)).astype(int)]
+
+
+def counted(values: Array, weight: Array, observable: ObservableSettings) -> list[float]:
+    """Sum weights (n) of values (n) in the bins of the comparison, for JSON."""
+    counts, _ = np.histogram(values, edges_of(observable, METRIC), weights=weight)
+    return [float(count) for count in counts]

@@ -18,7 +18,9 @@ from fullchain.learning.training import Resumption
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
 from fullchain.unfolding import generative_samples, generative_unfolding, unfolded_file
+from fullchain.unfolding.binning import counted
 from fullchain.unfolding.generative_settings import Generative
+from fullchain.unfolding.generative_unfolding import Fitted
 from fullchain.unfolding.measurement_settings import MeasurementSettings
 from fullchain.unfolding.observable_settings import ObservableSettings
 from fullchain.unfolding.problem import pose
@@ -116,7 +118,10 @@ def main(
     )
     content: dict[str, Any] = {
         **about,
-        "iterations": fitted.iterations,
+        "iterations": [
+            {**record, "spectra": _spectra(fitted, observables, log_weight)}
+            for record, log_weight in zip(fitted.iterations, fitted.priors, strict=True)
+        ],
         "stopped": fitted.stopped,
         "members": len(fitted.owners),
         "parameters": sum(weights.numel() for weights in fitted.posterior.parameters()),
@@ -130,3 +135,16 @@ def main(
     write_text(history, json.dumps(content, indent=1, allow_nan=False) + "\n")
     for path in states:
         path.unlink(missing_ok=True)
+
+
+def _spectra(
+    fitted: Fitted, observables: Mapping[str, ObservableSettings], log_weight: Array
+) -> dict[str, list[float]]:
+    """Particle level that an iteration found, the next prior, in the bins of the comparison."""
+    simulation = fitted.problem.simulation
+    gen = simulation.gen
+    weight = simulation.weight[gen.passed] * np.exp(log_weight).mean(axis=1)
+    return {
+        name: counted(gen.values[gen.passed, column], weight, observables[name])
+        for column, name in enumerate(simulation.names)
+    }

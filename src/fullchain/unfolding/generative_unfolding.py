@@ -64,6 +64,8 @@ class Fitted:
         (simulated events) which did not train the posterior.
     iterations
         Record of each iteration of the prior.
+    priors
+        `log_weight` after each iteration.
     losses
         Validation loss after each epoch of each training, and its best epoch.
     stopped
@@ -85,6 +87,7 @@ class Fitted:
     log_weight: Array
     held: Flags
     iterations: list[dict[str, Any]]
+    priors: list[Array]
     losses: list[dict[str, Any]]
     stopped: str
     median: BatchMedian | None = None
@@ -184,6 +187,7 @@ def fitted(
         training.log_weight,
         training.held,
         training.iterations,
+        training.priors,
         training.losses,
         stopped,
         median,
@@ -230,6 +234,7 @@ class _Training:
         )
         self.log_weight = np.zeros((int(gen.sum()), settings.ensemble))
         self.iterations: list[dict[str, Any]] = []
+        self.priors: list[Array] = []
         self.losses: list[dict[str, Any]] = []
         ensemble = range(settings.ensemble)
         build = builder(len(simulation.names), settings)
@@ -244,6 +249,7 @@ class _Training:
             step = self._reweighted(data, genuine, number)
             self.log_weight = step.log_weight
             self.iterations.append(step.record)
+            self.priors.append(step.log_weight)
             if step.drift < self.settings.stop_drift:
                 return "drift"
             if number + 1 < self.settings.iterations:

@@ -35,12 +35,15 @@ class Outcome:
         `<fit>@<observable>`: prior weight of the fit times nu.
     history
         Diagnostics after each iteration, in the same keys.
+    by_iteration
+        Weights after each iteration, of the ensemble, in the same keys.
     stopped
         Whether weights drifted less than demanded before the last iteration.
     """
 
     weights: dict[str, Array]
     history: dict[str, list[dict[str, float]]]
+    by_iteration: dict[str, list[Array]]
     stopped: bool
 
 
@@ -92,13 +95,15 @@ def unfold(
             one.iterate(iteration)
             advance(len(together))
     advance(len(members) * (settings.iterations - iterations))
-    weights, history = {}, {}
+    weights, history, by_iteration = {}, {}, {}
     for one in done:
         weights.update(one.weights())
         history.update(one.diagnostics())
+        by_iteration.update(one.trace)
     return Outcome(
         {member.name: weights[member.name] for member in members},
         {member.name: history[member.name] for member in members},
+        by_iteration,
         iterations < settings.iterations,
     )
 
@@ -168,6 +173,7 @@ class _Unfolding:
         self.prior = self._prior(problem)
         self.nu: Array = np.ones_like(self.prior)
         self.history: list[dict[str, Array]] = []
+        self.trace: dict[str, list[Array]] = {one.name: [] for one in members if _of_ensemble(one)}
 
     def _data(self, problem: Problem) -> Array:
         """Weights of the data without the background, (members, data)."""
@@ -203,6 +209,9 @@ class _Unfolding:
             **self.classify.report(),
         }
         self.history.append(found)
+        for member, weight in zip(self.members, weights, strict=True):
+            if member.name in self.trace:
+                self.trace[member.name].append(weight)
 
     def _pull(self, iteration: int) -> Array:
         """Step 1: omega of all events, (members, events)."""

@@ -1,6 +1,7 @@
 """Unfold a measurement by OmniFold: weights for the particle-level events of the simulation."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from fullchain.progress import progress
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
 from fullchain.unfolding import diagnostics, problem, unfolded_file
+from fullchain.unfolding.binning import counted
 from fullchain.unfolding.fits import Fit, fits_of, with_nominal
 from fullchain.unfolding.measurement_settings import MeasurementSettings
 from fullchain.unfolding.members import members_of
@@ -20,7 +22,7 @@ from fullchain.unfolding.observable_settings import ObservableSettings
 from fullchain.unfolding.omnifold import Outcome, mean_history, unfold
 from fullchain.unfolding.omnifold_settings import OmnifoldSettings
 from fullchain.unfolding.sample import Array, Problem
-from fullchain.unfolding.unfolded import ENSEMBLE, Unfolded
+from fullchain.unfolding.unfolded import ENSEMBLE, OF_OBSERVABLE, Unfolded
 
 
 def main(
@@ -77,10 +79,13 @@ def main(
     except InputError as found:
         raise InputError(f"measurement {measurement}, method {method}: {found}") from None
     content = _history(posed, outcome, fits, chosen, outside)
-    names = settings["unfolding.observables"]
-    units = {
-        name: ObservableSettings.model_validate(names[name]).unit for name in posed.simulation.names
+    observables = {
+        name: ObservableSettings.model_validate(settings["unfolding.observables"][name])
+        for name in posed.simulation.names
     }
+    for number, entry in enumerate(content["iterations"]):
+        entry["spectra"] = _spectra(posed, outcome, observables, number)
+    units = {name: one.unit for name, one in observables.items()}
     about = {
         "measurement": measurement,
         "method": method,
@@ -109,6 +114,23 @@ def _unfolded(
         with_nominal(outcome.weights, events.names if settings.inputs == "unifold" else ()),
         about,
     )
+
+
+def _spectra(
+    posed: Problem, outcome: Outcome, observables: Mapping[str, ObservableSettings], number: int
+) -> dict[str, list[float]]:
+    """Counts after an iteration, as mean of the ensemble, in the bins of the comparison."""
+    gen = posed.simulation.gen
+    values = gen.values[gen.passed]
+    found = {}
+    for column, (name, one) in enumerate(observables.items()):
+        own = [
+            weights[number]
+            for fit, weights in outcome.by_iteration.items()
+            if OF_OBSERVABLE not in fit or fit.endswith(f"{OF_OBSERVABLE}{name}")
+        ]
+        found[name] = counted(values[:, column], np.mean(own, axis=0), one)
+    return found
 
 
 def _history(
