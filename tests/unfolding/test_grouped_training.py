@@ -153,7 +153,8 @@ def test_equal_seeds_start_equally_whatever_their_place():
     network = started(BUILD, [7, 8, 7])
     for parameter in network.parameters():
         torch.testing.assert_close(parameter[0], parameter[2], rtol=0, atol=0)
-    assert not torch.equal(network.layers[0].weight[0], network.layers[0].weight[1])
+    first = network.network.layers[0].weight
+    assert not torch.equal(first[0], first[1])
 
 
 @pytest.mark.parametrize("part", ["training", "validation"])

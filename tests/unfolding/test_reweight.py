@@ -9,10 +9,15 @@ import torch
 from fullchain.errors import InputError
 from fullchain.step import Given
 from fullchain.unfolding import diagnostics, event_table, fits, reweight, unfolded_file
+from fullchain.unfolding.binning import counted
+from fullchain.unfolding.observable_settings import ObservableSettings
 from fullchain.unfolding.sample import Level, Measured, Particles, Problem, Simulation
 
 NAMES = ("mass", "width")
 UNITS = {"mass": "GeV", "width": ""}
+OBSERVABLES = {
+    name: {"label": name, "unit": unit, "low": -3, "high": 3} for name, unit in UNITS.items()
+}
 FEATURES = ("pt", "deta", "dphi", "charge", "pdgId")
 
 
@@ -69,9 +74,6 @@ def settings(method):
     training = {"epochs": 3, "patience": 2, "learning_rate": 1e-2, "batch_size": 64}
     changes = {"layers": [8], "ensemble": 2, "data_replicas": 1, "simulation_replicas": 1}
     changes |= {"iterations": 2, "training": training, "kind": "omnifold"}
-    observables = {
-        name: {"label": name, "unit": unit, "low": -3, "high": 3} for name, unit in UNITS.items()
-    }
     measurement = {
         "simulation": {"samples": ["a"]},
         "data": {"samples": ["b"]},
@@ -85,7 +87,7 @@ def settings(method):
         {
             "seed": 3,
             "unfolding": {
-                "observables": observables,
+                "observables": OBSERVABLES,
                 "measurements": {"m": measurement},
                 "methods": {"multifold": changes | method},
             },
@@ -139,6 +141,12 @@ def test_events_are_written_with_the_weights_of_all_fits(tmp_path, tables):
     } <= set(history["iterations"][0])
     assert 0 <= history["outside_support"] < 0.2
     assert history["stopped"] is False
+    # What is there after the last iteration is the result.
+    last = history["iterations"][-1]["spectra"]
+    for column, name in enumerate(found.names):
+        one = ObservableSettings.model_validate(OBSERVABLES[name])
+        expected = counted(found.values[:, column], found.weights["nominal"], one)
+        np.testing.assert_allclose(last[name], expected)
     assert found.about["units"] == UNITS
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from fullchain.atomic import atomic, write_text
 from fullchain.jets.columns import SCHEMA
 from fullchain.jets.part import PartResult, read, report
-from fullchain.jets.settings import JetsSettings
+from fullchain.jets.settings import JetsSettings, ReadingSettings
 from fullchain.step import Given, Input, Option, Output
 
 COMPRESSION_LEVEL = 3
@@ -40,15 +40,13 @@ def main(
     InputError
         A file of the part is missing, damaged, or not what its manifest says.
     """
-    options = {
-        "executor": executor,
-        "workers": workers,
-        "dask_scheduler": dask_scheduler,
-        "events_per_chunk": events_per_chunk,
-    }
-    reading = settings["jets"].get("reading", {}) | {k: v for k, v in options.items() if v}
-    if reading.get("dask_scheduler") == "local":
-        reading["dask_scheduler"] = None
+    reading = ReadingSettings.given(
+        settings["jets"].get("reading", {}),
+        executor=executor,
+        workers=workers,
+        dask_scheduler=dask_scheduler,
+        events_per_chunk=events_per_chunk,
+    )
     chosen = JetsSettings.model_validate({**settings["jets"], "reading": reading})
     start = time.monotonic()
     result = read(manifest, chosen, settings.seed, next(iter(weights), None))

@@ -1,6 +1,7 @@
 """Settings of the stage `jets`."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -27,6 +28,17 @@ class ReadingSettings(SettingsModel):
     events_per_chunk: int = Field(
         1000, ge=1, description="events read at once; sets the memory, not the result"
     )
+
+    @classmethod
+    def given(cls, settings: Mapping[str, Any], **options: Any) -> "ReadingSettings":
+        """Take settings with the options of a step laid over them; empty ones change nothing.
+
+        The address `local` of a Dask scheduler means a cluster of its own.
+        """
+        reading = {**settings, **{name: value for name, value in options.items() if value}}
+        if reading.get("dask_scheduler") == "local":
+            reading["dask_scheduler"] = None
+        return cls.model_validate(reading)
 
 
 class ClusteringSettings(SettingsModel):

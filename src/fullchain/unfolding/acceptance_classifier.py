@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from fullchain.errors import InputError
 from fullchain.learning.training import Batch, initialised, train, weighted_mean
-from fullchain.unfolding.conditional_network import GroupedNetwork
+from fullchain.unfolding.dense_network import GroupedNetwork
 from fullchain.unfolding.generative_settings import SmallClassifierSettings
 
 Array = npt.NDArray[np.float64]

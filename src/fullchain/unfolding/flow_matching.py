@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fullchain.unfolding import ode
-from fullchain.unfolding.conditional_network import GroupedNetwork
+from fullchain.unfolding.dense_network import GroupedNetwork
 from fullchain.unfolding.generative_settings import FlowMatchingSettings
 from fullchain.unfolding.posterior import Posterior
 

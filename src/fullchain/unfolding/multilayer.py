@@ -1,12 +1,12 @@
 """Dense networks on observables, one for each of several fits, and how such networks start."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from fullchain.unfolding.grouped import GroupedLinear, Inputs
+from fullchain.unfolding.dense_network import GroupedNetwork
+from fullchain.unfolding.grouped import Inputs
 
 Build = Callable[[int, int], nn.Module]
 """From number of members and seed to a network of that many members."""
@@ -33,20 +33,15 @@ class GroupedMultilayer(nn.Module):
     def __init__(self, members: int, observables: int, layers: Sequence[int]) -> None:
         super().__init__()
         self.members = members
-        sizes = [observables, *layers, 1]
-        self.layers = nn.ModuleList(
-            GroupedLinear(members, before, after) for before, after in pairwise(sizes)
+        self.network = GroupedNetwork(
+            members, observables, layers, 1, activation=nn.functional.gelu
         )
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Give (members, rows) logits."""
-        hidden = inputs["values"]
-        shared = hidden.dim() == 2
-        for number, layer in enumerate(self.layers):
-            if number:
-                hidden = nn.functional.gelu(hidden)
-            hidden = layer(hidden, shared=shared and number == 0)
-        return hidden.squeeze(-1)
+        values = inputs["values"]
+        logits: Tensor = self.network(values, shared=values.dim() == 2)
+        return logits.squeeze(-1)
 
 
 def started(build: Build, seeds: Sequence[int]) -> nn.Module:

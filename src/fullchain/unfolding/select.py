@@ -1,14 +1,13 @@
 """Select the events of one part that are unfolded, and measure their jets at both levels."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fullchain.atomic import write_text
 from fullchain.errors import InputError
 from fullchain.jets.part import read_whole
-from fullchain.jets.settings import JetsSettings
+from fullchain.jets.settings import JetsSettings, ReadingSettings
 from fullchain.ntuples.layouts.registry import get_layout
 from fullchain.ntuples.manifests import read_part
 from fullchain.step import Given, Input, Option, Output
@@ -45,17 +44,25 @@ def main(
         A file of the part is missing, damaged, or not what its manifest says; it has no particles
         of the whole event, or no muons; or no simulated event passes at one of the levels.
     """
-    options = {
-        "executor": executor,
-        "workers": workers,
-        "dask_scheduler": dask_scheduler,
-        "events_per_chunk": events_per_chunk,
-    }
+    # What the stage shares with `jets`, read as the options say.
+    shared = JetsSettings.model_validate(
+        {
+            "clustering": {"mitigation": settings["jets.clustering.mitigation"]},
+            "shifts": settings["jets.shifts"],
+            "reading": ReadingSettings.given(
+                settings["jets"].get("reading", {}),
+                executor=executor,
+                workers=workers,
+                dask_scheduler=dask_scheduler,
+                events_per_chunk=events_per_chunk,
+            ),
+        }
+    )
     selection = settings.model("unfolding.selection", SelectionSettings)
     part = read_part(manifest)
     task = EventProcessor(
         get_layout(part.layout),
-        _jets_settings(settings, options),
+        shared,
         selection,
         settings.seed,
         sample=part.sample,
@@ -89,17 +96,3 @@ def main(
         "rates": rates(rows),
     }
     write_text(summary, json.dumps(content, indent=1) + "\n")
-
-
-def _jets_settings(settings: Given, options: Mapping[str, Any]) -> JetsSettings:
-    """Give what the stage shares with `jets`, read as the options say."""
-    reading = settings["jets"].get("reading", {}) | {k: v for k, v in options.items() if v}
-    if reading.get("dask_scheduler") == "local":
-        reading["dask_scheduler"] = None
-    return JetsSettings.model_validate(
-        {
-            "clustering": {"mitigation": settings["jets.clustering.mitigation"]},
-            "shifts": settings["jets.shifts"],
-            "reading": reading,
-        }
-    )

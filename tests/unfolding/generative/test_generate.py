@@ -138,6 +138,7 @@ def test_what_is_written(tmp_path, method):
     assert 0 < np.average(z_g == 0, weights=nominal) < 0.3
     history = json.loads((place / "history.json").read_text())
     assert history["iterations"][0]["effective_sample_size"] > 10
+    assert {len(one) for one in history["iterations"][0]["spectra"].values()} == {50}
     assert set(history["calibration"]["observables"]) == set(NAMES)
     assert history["control"]["auc_error"] > 0
     assert 0 <= history["outside_support"] < 0.1

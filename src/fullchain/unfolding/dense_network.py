@@ -1,6 +1,6 @@
 """Dense networks of several members at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from fullchain.unfolding.grouped import GroupedLinear
 
+Activation = Callable[[Tensor], Tensor]
+
 
 class GroupedNetwork(nn.Module):
-    """Dense layers with SiLU between them, for each member.
+    """Dense layers, for each member.
 
     Parameters
     ----------
@@ -18,12 +20,21 @@ class GroupedNetwork(nn.Module):
         Number of networks, and sizes of each.
     last
         Factor on the initial weights of the last layer.
+    activation
+        Between the layers.
     """
 
     def __init__(
-        self, members: int, inputs: int, layers: Sequence[int], outputs: int, last: float = 1.0
+        self,
+        members: int,
+        inputs: int,
+        layers: Sequence[int],
+        outputs: int,
+        last: float = 1.0,
+        activation: Activation = nn.functional.silu,
     ) -> None:
         super().__init__()
+        self.activation = activation
         sizes = [inputs, *layers]
         self.layers = nn.ModuleList(
             GroupedLinear(members, below, above) for below, above in pairwise(sizes)
@@ -36,7 +47,7 @@ class GroupedNetwork(nn.Module):
     def forward(self, rows: Tensor, shared: bool = False) -> Tensor:
         """Map (members, ..., inputs), or (..., inputs) if shared, to (members, ..., outputs)."""
         for layer in self.layers:
-            rows = nn.functional.silu(layer(rows, shared=shared))
+            rows = self.activation(layer(rows, shared=shared))
             shared = False
         result: Tensor = self.last(rows, shared=shared)
         return result
