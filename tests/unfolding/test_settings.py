@@ -3,6 +3,7 @@
 import pytest
 
 from fullchain.errors import InputError
+from fullchain.setting_files import merge, read_yaml
 from fullchain.settings import Settings, validate
 
 SAMPLE = {"kind": "generated", "process": "zmumu", "events": 1000, "pthat_min": 160.0}
@@ -83,3 +84,17 @@ def test_default_measurements_ask_for_what_the_events_have():
     mine = Settings().unfolding.measurements["zjet"].model_dump(mode="json")
     with pytest.raises(InputError, match=r"mine.shifts: jes_down is not in selection.shifts"):
         changed(selection={"shifts": ["jes_up"]}, measurements={"mine": mine})
+
+
+def test_the_run_of_top_masses_simulates_them_on_both_sides_of_the_data(project):
+    files = [project / "config" / f"{one}.yaml" for one in ("config", "top_mass")]
+    chosen = validate(merge(*map(read_yaml, files)), "top_mass")
+    masses = {
+        name: chosen.ntuples.samples[pair.sample].top_mass
+        for name, pair in chosen.unfolding.pairs.items()
+    }
+    several = chosen.unfolding.measurements["five_masses"]
+    (data,) = (masses[name] for name in several.data.samples)
+    simulated = [masses[name] for name in several.simulation.samples]
+    assert min(simulated) < data < max(simulated) and data not in simulated
+    assert set(chosen.ntuples.samples) == {pair.sample for pair in chosen.unfolding.pairs.values()}
