@@ -134,5 +134,6 @@ def test_the_picture_of_the_dag_has_every_step():
         ("pileup", "apply"),
         ("pileup", "compare"),
         ("unfolding", "pair"),
+        ("inference", "adopt"),
     }
     assert drawn == expected - others

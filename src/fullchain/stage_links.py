@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from fullchain.decorrelation.settings import base_of
+from fullchain.inference.observable_names import OBSERVABLES
 from fullchain.jets.settings import OF_THE_FILE
 from fullchain.pileup.discrimination_pairs import pairs
 from fullchain.setting_errors import nearest
@@ -25,6 +26,7 @@ def check(chosen: "Settings") -> None:
     tables_have_no_particles(chosen)
     decorrelation_is_possible(chosen)
     toys_have_names_of_their_own(chosen)
+    regions_can_be_filled(chosen)
 
 
 def names_exist(chosen: "Settings") -> None:
@@ -72,11 +74,14 @@ def jets_are_in_the_ntuples(chosen: "Settings") -> None:
                 raise ValueError(
                     f"{where}: an event of sample {name!r} is not a jet; take jets_from: jets"
                 )
-        if chosen.inference is not None and _scored(chosen, chosen.inference.tagger) == tagger:
-            raise ValueError(
-                f"{where}: inference.tagger is {tagger!r}, and its templates are made of the "
-                "jets of the stage jets; take jets_from: jets, or inference: null"
-            )
+        analyses = chosen.inference.analyses if chosen.inference else {}
+        for analysis, one in analyses.items():
+            if _scored(chosen, one.tagger) == tagger:
+                raise ValueError(
+                    f"{where}: inference.analyses.{analysis}.tagger is {tagger!r}, and its "
+                    "templates are made of the jets of the stage jets; take jets_from: jets, or "
+                    f"inference.analyses.{analysis}: null"
+                )
 
 
 def tables_have_no_particles(chosen: "Settings") -> None:
@@ -154,6 +159,25 @@ def toys_have_names_of_their_own(chosen: "Settings") -> None:
                 )
 
 
+def regions_can_be_filled(chosen: "Settings") -> None:
+    """Check that the jets of each region of an analysis are among those that are kept."""
+    if chosen.inference is None:
+        return
+    kept = chosen.jets.selection
+    for analysis, one in chosen.inference.analyses.items():
+        for name, region in one.selection.regions.items():
+            where = f"inference.analyses.{analysis}.selection.regions.{name}"
+            if region.pt_min >= kept.pt_max or region.pt_max <= kept.pt_min:
+                raise ValueError(
+                    f"{where}: no jet has a pT of {region.pt_min:g}-{region.pt_max:g} GeV; "
+                    f"jets.selection keeps {kept.pt_min:g}-{kept.pt_max:g} GeV"
+                )
+            if region.is_dijet and kept.jets_per_event < 2:
+                raise ValueError(
+                    f"{where}.jets: a dijet needs jets.selection.jets_per_event of at least 2"
+                )
+
+
 Reference = tuple[str, str, str, Sequence[str]]
 """Path of a setting, what it names, the name, and all names that there are."""
 
@@ -171,12 +195,17 @@ def _references(chosen: "Settings") -> Iterator[Reference]:
     taggers = chosen.tagging.taggers if chosen.tagging else {}
     variants = chosen.decorrelation.variants if chosen.decorrelation else {}
     scored = [*taggers, *variants]
-    yield "inference.tagger", "tagger or classifier", chosen.inference.tagger, scored
     shifts = list(dict.fromkeys(re.sub("_(up|down)$", "", name) for name in chosen.jets.shifts))
-    for systematic, line in chosen.inference.systematics.items():
-        if line.shift:
-            where = f"inference.systematics.{systematic}.shift"
-            yield where, "shift of the jets", line.shift, shifts
+    for name, analysis in chosen.inference.analyses.items():
+        where = f"inference.analyses.{name}"
+        yield f"{where}.tagger", "tagger or classifier", analysis.tagger, scored
+        for systematic, line in analysis.systematics.items():
+            if line.shift:
+                place = f"{where}.systematics.{systematic}.shift"
+                yield place, "shift of the jets", line.shift, shifts
+        for region, wanted in analysis.selection.regions.items():
+            place = f"{where}.selection.regions.{region}.observable"
+            yield place, "observable", wanted.observable, OBSERVABLES
 
 
 def _sample_names(chosen: "Settings") -> Iterator[tuple[str, str]]:
@@ -195,8 +224,9 @@ def _sample_names(chosen: "Settings") -> Iterator[tuple[str, str]]:
         for name, pairs_of in chosen.unfolding.pairs.items():
             yield f"unfolding.pairs.{name}.sample", pairs_of.sample
     if chosen.inference is not None:
-        for name in chosen.inference.ntuple_samples():
-            yield "inference", name
+        for analysis, one in chosen.inference.analyses.items():
+            for place, name in one.sample_references():
+                yield f"inference.analyses.{analysis}.{place}", name
 
 
 def _of_pileup(chosen: "Settings") -> Iterator[tuple[str, str]]:

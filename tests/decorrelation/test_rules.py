@@ -107,8 +107,7 @@ def test_a_setting_of_one_method_reaches_that_method_only(project: Path, tmp_pat
 
 
 def test_a_fit_reads_the_scores_of_a_variant(project: Path, tmp_path: Path) -> None:
-    found = planned(
-        project, tmp_path, {"inference": {"tagger": "flow"}}, "inference/templates.root"
-    )
+    overlay = {"inference": {"analyses": {"ttbar": {"tagger": "flow"}}}}
+    found = planned(project, tmp_path, overlay, "inference/ttbar/templates.root")
     assert {step for step, _ in found} == {"flatten", "transform"}
     assert not any("disco" in output or "mode" in output for _, output in found)

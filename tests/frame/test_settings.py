@@ -50,14 +50,28 @@ def test_wrong_value_is_shown() -> None:
     refuse({"run": "a b"}, "run", "a b")
 
 
+def analysis(**changes: Any) -> dict[str, Any]:
+    """Overlay that changes one of the analyses of the stage inference."""
+    return {"inference": {"analyses": {"ttbar": changes}}}
+
+
 def test_names_across_stages() -> None:
-    refuse({"inference": {"tagger": "pfm"}}, "inference.tagger", "did you mean 'pfn'")
+    refuse(analysis(tagger="pfm"), "inference.analyses.ttbar.tagger", "did you mean 'pfn'")
     refuse(
-        {"inference": {"samples": {"qcd": {"ntuples": ["qdc"]}}}},
-        "inference",
+        analysis(samples={"qcd": {"ntuples": ["qdc"]}}),
+        "inference.analyses.ttbar.samples.qcd.ntuples",
         "'qdc'",
         "did you mean 'qcd'",
     )
+    hypothesis = {"m": {"ntuples": ["zprime_1501"], "mass": 1501.0}}
+    refuse(
+        {"inference": {"analyses": {"zprime": {"hypotheses": hypothesis}}}},
+        "inference.analyses.zprime.hypotheses.m.ntuples",
+        "did you mean 'zprime_1500'",
+    )
+    recorded = {"kind": "sample", "sample": "run2024"}
+    refuse(analysis(data=recorded), "inference.analyses.ttbar.data.sample", "'run2024'")
+    assert validate(analysis(data=recorded, blind=True)).inference is not None
     refuse({"ntuples": {"samples": {"tt": None}}}, "'tt'")
 
 
@@ -100,10 +114,25 @@ def test_only_own_samples() -> None:
 
 def test_a_fit_needs_shifts_that_exist() -> None:
     refuse(
-        {"inference": {"systematics": {"jes": {"shift": "jse"}}}},
-        "inference.systematics.jes.shift",
+        analysis(systematics={"jes": {"shift": "jse"}}),
+        "inference.analyses.ttbar.systematics.jes.shift",
         "did you mean 'jes'",
     )
+
+
+@pytest.mark.parametrize(
+    ("region", "path", "complaint"),
+    [
+        ({"observable": "msoftdorp"}, ".observable", "did you mean 'msoftdrop'"),
+        ({"pt_min": 200.0, "pt_max": 400.0}, "regions.pass", "keeps 500-700 GeV"),
+    ],
+)
+def test_a_region_needs_jets_that_are_kept(region: dict, path: str, complaint: str) -> None:
+    refuse(analysis(selection={"regions": {"pass": region}}), path, complaint)
+
+
+def test_a_dijet_needs_two_jets_of_each_event() -> None:
+    refuse({"jets": {"selection": {"jets_per_event": 1}}}, "jets_per_event of at least 2")
 
 
 @pytest.mark.parametrize("name", ["minbias", "pool", "my sample", "tt-dilepton"])
@@ -219,10 +248,10 @@ def test_classifiers_that_cannot_be_decorrelated(
 
 
 def test_a_fit_may_use_a_decorrelated_score() -> None:
-    settings = validate({"inference": {"tagger": "disco_30"}})
+    settings = validate(analysis(tagger="disco_30"))
     assert settings.inference is not None
-    assert settings.inference.tagger == "disco_30"
-    refuse({"inference": {"tagger": "disco_31"}}, "inference.tagger", "did you mean 'disco_30'")
+    assert settings.inference.analyses["ttbar"].tagger == "disco_30"
+    refuse(analysis(tagger="disco_31"), "analyses.ttbar.tagger", "did you mean 'disco_30'")
 
 
 def test_keys_replace_those_that_are_merged_in(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fullchain.inference import fit, templates, workspace
-from fullchain.inference.settings import InferenceSettings
+from fullchain.inference import analysis_settings, fit, likelihood, templates, workspace
+from fullchain.inference import histfactory as hf
+from fullchain.inference.differentiable import HistFactory
 from fullchain.seeds import stream
 from fullchain.step import Given
 
@@ -104,15 +105,22 @@ class Analysis:
         self.out = root / "inference"
 
     def given(self, **changes: Any) -> Given:
-        values = InferenceSettings(**{"tagger": "pfn", **changes}).model_dump(mode="json")
+        values = analysis_settings.Analysis(**{"tagger": "pfn", **changes}).model_dump(mode="json")
         taggers = {"pfn": {"classes": {"top": {"samples": ["tt"]}, "qcd": {"samples": ["qcd"]}}}}
-        return Given({"seed": 3, "inference": values, "tagging": {"taggers": taggers}})
+        return Given(
+            {
+                "seed": 3,
+                "inference": {"analyses": {"search": values}},
+                "tagging": {"taggers": taggers},
+            }
+        )
 
     def fill(self, **changes: Any) -> Path:
         templates.main(
             jets=sorted((self.root / "jets").glob("*/*.parquet")),
             scores=sorted((self.root / "tagging" / "pfn" / "scores").glob("*.parquet")),
             manifests=sorted((self.root / "ntuples").glob("*/manifest.json")),
+            analysis="search",
             templates=self.out / "templates.root",
             summary=self.out / "templates.json",
             settings=self.given(**changes),
@@ -121,10 +129,12 @@ class Analysis:
 
     def build(self, name: str = "workspace", **changes: Any) -> dict[str, Any]:
         workspace.main(
+            analysis="search",
             templates=self.out / "templates.root",
             summary=self.out / "templates.json",
             workspace_json=self.out / f"{name}.json",
             report=self.out / f"{name}_report.json",
+            patchset=self.out / f"{name}_patchset.json",
             settings=self.given(**changes),
         )
         return dict(json.loads((self.out / f"{name}.json").read_text()))
@@ -136,11 +146,84 @@ class Analysis:
         fit.main(
             workspace=self.out / f"{name}.json",
             report=self.out / f"{name}_report.json",
+            analysis="search",
             fit_json=self.out / f"{name}_fit.json",
-            metrics=self.out / f"{name}_metrics.json",
-            settings=Given({}),
+            settings=Given({"inference": {"results": {"fit": {}}}}),
         )
         return dict(json.loads((self.out / f"{name}_fit.json").read_text()))
+
+
+def small_specification(
+    signal: Any, background: Any, observed: Any, modifiers: Any = (), signal_modifiers: Any = ()
+) -> dict[str, Any]:
+    """A workspace of one region with the samples `s`, scaled by `mu`, and `b`."""
+    signal, background = list(map(float, signal)), list(map(float, background))
+    samples = [
+        {"name": "s", "data": signal, "modifiers": [hf.normfactor("mu"), *signal_modifiers]},
+        {"name": "b", "data": background, "modifiers": list(modifiers)},
+    ]
+    return hf.workspace(
+        [{"name": "region", "samples": samples}],
+        {"region": np.array(observed, dtype=float)},
+        poi="mu",
+        poi_range=(-20.0, 20.0),
+        luminosity_uncertainty=0.02,
+    )
+
+
+def rich_specification(
+    *, observed: Any = (105.0, 90.0, 80.0), scale: float = 1.0
+) -> dict[str, Any]:
+    """Three bins of signal on background with many kinds of modifier."""
+    background = hf.Template(
+        scale * np.array([100.0, 60.0, 40.0]), scale * np.array([25.0, 16.0, 9.0])
+    )
+    modifiers = [
+        hf.lumi(),
+        hf.log_normal("normalisation", 0.1),
+        hf.normsys("scale", 1.05, 0.96),
+        hf.histosys(
+            "scale", scale * np.array([95.0, 62.0, 43.0]), scale * np.array([105.0, 58.0, 37.0])
+        ),
+        hf.staterror("simulation", background),
+    ]
+    return small_specification(
+        scale * np.array([5.0, 30.0, 40.0]),
+        background.values,
+        scale * np.array(observed),
+        modifiers=modifiers,
+        signal_modifiers=[hf.lumi()],
+    )
+
+
+class Small:
+    """Makers of small models: each gives the likelihood and its data."""
+
+    specification = staticmethod(small_specification)
+    rich_specification = staticmethod(rich_specification)
+
+    @staticmethod
+    def of(specification: dict[str, Any]) -> tuple[HistFactory, Any]:
+        model, data = likelihood.load_model(specification)
+        return HistFactory(model), data
+
+    def model(self, *arguments: Any, **options: Any) -> tuple[HistFactory, Any]:
+        return self.of(small_specification(*arguments, **options))
+
+    def rich(self, **options: Any) -> tuple[HistFactory, Any]:
+        return self.of(rich_specification(**options))
+
+    @staticmethod
+    def asimov(model: HistFactory, mu: float) -> Any:
+        point = model.init.clone()
+        point[model.poi] = mu
+        return model.expected_data(point).numpy()
+
+
+@pytest.fixture(scope="session")
+def small() -> Small:
+    """Makers of small models."""
+    return Small()
 
 
 @pytest.fixture

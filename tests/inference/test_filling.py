@@ -1,4 +1,4 @@
-"""Score cuts, one jet per event, and the sums in the bins."""
+"""Score cuts, and the sums in the bins."""
 
 import math
 
@@ -51,7 +51,7 @@ def test_folding_goes_to_the_outermost_bins_only():
     ("value", "place"), [(-1.0, "below the first bin edge 0"), (50.0, "above the last bin edge 50")]
 )
 def test_outside_can_be_an_error(value, place):
-    with pytest.raises(InputError, match=f"region pass, sample tt: 1 jets lie {place}"):
+    with pytest.raises(InputError, match=f"region pass, sample tt: 1 events lie {place}"):
         filling.fill(
             np.array([value]),
             np.ones(1),
@@ -63,11 +63,11 @@ def test_outside_can_be_an_error(value, place):
 
 
 def test_a_value_that_is_no_number_is_an_error():
-    with pytest.raises(InputError, match="region pass, sample tt: the observable of 2 jets"):
+    with pytest.raises(InputError, match="region pass, sample tt: the observable of 2 events"):
         filling.fill(
             np.array([1.0, math.nan, math.inf]), np.ones(3), EDGES, where="region pass, sample tt"
         )
-    with pytest.raises(InputError, match="weight of 1 jets"):
+    with pytest.raises(InputError, match="weight of 1 events"):
         filling.fill(np.array([1.0]), np.array([math.nan]), EDGES)
 
 
@@ -108,26 +108,7 @@ def test_efficiency_has_the_binomial_uncertainty():
     assert measured.jets == 400
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(1, 2), st.integers(1, 2), st.integers(0, 5), st.integers(0, 3)),
-        unique=True,
-        max_size=40,
-    )
-)
-def test_one_jet_per_event_and_it_leads(rows):
-    columns = [np.array([row[i] for row in rows], dtype=int) for i in range(4)]
-    marked = filling.leading_per_event(*columns)
-    expected = {}
-    for row in rows:
-        expected[row[:3]] = min(row[3], expected.get(row[:3], row[3]))
-    chosen = [row for row, keep in zip(rows, marked, strict=True) if keep]
-    assert {row[:3]: row[3] for row in chosen} == expected
-    assert len(chosen) == len(expected)
-
-
 def test_kept_fraction_of_nothing_is_an_error():
-    weights = np.array([1.0, 3.0])
-    assert filling.kept_fraction(weights, np.array([False, True])) == 0.75
-    with pytest.raises(InputError, match="no jets are left outside the training split"):
-        filling.kept_fraction(weights, np.array([False, False]))
+    assert filling.kept_fraction(4.0, 3.0) == 0.75
+    with pytest.raises(InputError, match="no events are left outside the training split"):
+        filling.kept_fraction(4.0, 0.0)

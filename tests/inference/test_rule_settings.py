@@ -11,17 +11,19 @@ import yaml
 
 pytestmark = pytest.mark.workflow
 
-STEPS = ("templates", "workspace", "fit", "plot")
+STEPS = ("templates", "workspace")
 
 
-def _settings_of_steps(project: Path, folder: Path, overlay: dict) -> dict[str, dict]:
-    """What a dry run would pass to each step of the stage."""
+def _commands(project: Path, folder: Path, overlay: dict) -> dict[tuple[str, str], list[str]]:
+    """What a dry run would call for the templates and workspaces, by step and analysis."""
     configuration = folder / "overlay.yaml"
     configuration.write_text(yaml.safe_dump({"run": "never_made", **overlay}))
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--printshellcmds", "--cores", "1"]
     # The project's profile would hide the commands.
     command += ["--workflow-profile", "none", "--configfile", str(configuration), "--"]
-    command += ["results/never_made/inference/figures/index.json"]
+    command += [
+        f"results/never_made/inference/{name}/workspace.json" for name in ("ttbar", "zprime")
+    ]
     printed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project)
     assert printed.returncode == 0, printed.stdout + printed.stderr
     found = {}
@@ -29,22 +31,60 @@ def _settings_of_steps(project: Path, folder: Path, overlay: dict) -> dict[str, 
         for step in STEPS:
             if f"fullchain inference {step} " in line:
                 words = shlex.split(line)
-                found[step] = json.loads(words[words.index("--settings") + 1])
-    assert set(found) == set(STEPS)
+                found[step, words[words.index("--analysis") + 1]] = words
+    assert set(found) == {(step, name) for step in STEPS for name in ("ttbar", "zprime")}
     return found
 
 
-def test_a_setting_reaches_its_readers_only(project, tmp_path):
-    default = _settings_of_steps(project, tmp_path, {})
+def _settings(words: list[str]) -> dict:
+    return dict(json.loads(words[words.index("--settings") + 1]))
 
-    def readers(overlay: dict) -> tuple[set[str], dict[str, dict]]:
-        changed = _settings_of_steps(project, tmp_path, overlay)
-        return {step for step in STEPS if changed[step] != default[step]}, changed
 
-    model = {"luminosity": {"value": 2.0}, "systematics": {"jes": None}, "data": {"kind": "asimov"}}
-    rerun, changed = readers({"inference": model})
-    assert rerun == {"workspace"}
-    assert "seed" in default["workspace"]
-    assert "seed" not in changed["workspace"], "expected data do not depend on the seed"
-    rerun, _ = readers({"inference": {"selection": {"working_point": {"efficiency": 0.1}}}})
-    assert rerun == {"templates"}
+@pytest.fixture(scope="module")
+def default(project, tmp_path_factory):
+    """The commands of the default configuration."""
+    return _commands(project, tmp_path_factory.mktemp("default"), {})
+
+
+def test_a_setting_reaches_its_readers_only(project, tmp_path, default):
+    def readers(**changes: dict) -> tuple[set[tuple[str, str]], dict[tuple[str, str], list[str]]]:
+        changed = _commands(project, tmp_path, {"inference": {"analyses": {"ttbar": changes}}})
+        return {
+            one for one in default if _settings(changed[one]) != _settings(default[one])
+        }, changed
+
+    rerun, changed = readers(
+        luminosity={"value": 2.0}, systematics={"jes": None}, data={"kind": "asimov"}
+    )
+    assert rerun == {("workspace", "ttbar")}
+    assert "seed" in _settings(default["workspace", "ttbar"])
+    assert "seed" not in _settings(changed["workspace", "ttbar"]), (
+        "expected data do not depend on the seed"
+    )
+    rerun, _ = readers(selection={"working_point": {"efficiency": 0.1}})
+    assert rerun == {("templates", "ttbar")}
+
+
+def test_a_blind_analysis_does_not_read_its_data(project, tmp_path):
+    recorded = {"kind": "sample", "sample": "qcd_pu50"}
+
+    def read(**changes: object) -> bool:
+        overlay = {"inference": {"analyses": {"ttbar": {"data": recorded, **changes}}}}
+        words = _commands(project, tmp_path, overlay)["templates", "ttbar"]
+        return any("qcd_pu50" in word for word in words)
+
+    assert read()
+    assert not read(blind=True)
+
+
+def test_an_analysis_reads_the_scores_of_a_decorrelated_variant(project, tmp_path):
+    overlay = {"inference": {"analyses": {"ttbar": {"tagger": "disco_30"}}}}
+    words = _commands(project, tmp_path, overlay)["templates", "ttbar"]
+    assert "results/never_made/decorrelation/disco_30/scores/tt.parquet" in words
+    assert list(_settings(words)["tagging"]["taggers"]) == ["w_mlp"]
+
+
+def test_all_hypotheses_are_filled(default):
+    words = default["templates", "zprime"]
+    for name in ("zprime", "zprime_1500", "zprime_1700"):
+        assert f"results/never_made/tagging/bdt/scores/{name}.parquet" in words

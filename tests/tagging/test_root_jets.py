@@ -338,9 +338,11 @@ def test_samples_of_events_are_refused(overlay: Values, text: str) -> None:
 
 def test_templates_are_made_of_measured_jets(given: Values) -> None:
     inference = validate({}).model_dump(mode="json")["inference"]
-    assert inference["tagger"] != "pfn"
-    with pytest.raises(InputError, match=r"inference\.tagger is 'pfn'"):
-        validate({**given, "inference": {**inference, "tagger": "pfn"}})
+    analyses = inference["analyses"]
+    assert all(one["tagger"] != "pfn" for one in analyses.values())
+    analyses["ttbar"]["tagger"] = "pfn"
+    with pytest.raises(InputError, match=r"inference\.analyses\.ttbar\.tagger is 'pfn'"):
+        validate({**given, "inference": inference})
 
 
 SCORED = """

@@ -36,7 +36,7 @@ def test_every_step_left_its_provenance(finished) -> None:
     }
     in_use = {f"{stage}.{step}" for stage, modules in steps().items() for step in modules}
     weights = {f"pileup.{step}" for step in ("weights", "train", "apply", "compare")}
-    on_request = {"tagging.export_friend", "unfolding.pair", *weights}
+    on_request = {"tagging.export_friend", "unfolding.pair", "inference.adopt", *weights}
     assert recorded >= in_use - on_request - {"ntuples.ingest", "ntuples.convert"}
 
 
@@ -56,8 +56,9 @@ def overlay(finished, values: dict) -> tuple[str, ...]:
 
 
 def test_a_setting_reruns_only_what_depends_on_it(finished) -> None:
-    told = finished.why(*overlay(finished, {"inference": {"luminosity": {"value": 2.5}}}))
-    assert "setting inference.luminosity.value: " in told
+    change = {"analyses": {"ttbar": {"luminosity": {"value": 2.5}}}}
+    told = finished.why(*overlay(finished, {"inference": change}))
+    assert "setting inference.analyses.ttbar.luminosity.value: " in told
     assert "ntuples_" not in told
     assert "tagging_" not in told
     assert "paper_report" in told
@@ -188,7 +189,7 @@ def test_kills_and_interrupts_lose_nothing(finished, new_flow) -> None:
     assert not list(flow.folder.glob("results/**/.unfinished.*"))
     for path in (
         "paper/metrics.json",
-        "inference/fit.json",
+        "inference/ttbar/fit.json",
         "tagging/pfn/fold0_seed0/history.json",
     ):
         assert flow.result(path).read_bytes() == finished.result(path).read_bytes(), path

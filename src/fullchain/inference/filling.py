@@ -1,6 +1,6 @@
-"""Jets into histograms: score cuts, one jet per event, bins with variances.
+"""Events into histograms: score cuts, bins with variances, what the training took away.
 
-All functions take flat arrays with one entry per jet.
+All functions take flat arrays with one entry per event, or per jet where the score is cut.
 """
 
 from collections.abc import Sequence
@@ -80,32 +80,6 @@ def efficiency_above(scores: Array, weights: Array, threshold: float) -> Efficie
     return Efficiency(value, float(np.sqrt(variance)), len(scores))
 
 
-def leading_per_event(run: Array, lumi: Array, event: Array, jet: Array) -> Array:
-    """Mark the jet of lowest index in each event.
-
-    Parameters
-    ----------
-    run, lumi, event, jet
-        Integers that identify the event, and the place of the jet in it by falling pT; only the
-        jets that are to be considered, in any order.
-
-    Returns
-    -------
-    numpy.ndarray
-        Booleans, one per jet.
-    """
-    order = np.lexsort((jet, event, lumi, run))
-    first = np.ones(len(order), dtype=bool)
-    same = np.ones(max(len(order) - 1, 0), dtype=bool)
-    for column in (run, lumi, event):
-        ordered = np.asarray(column)[order]
-        same &= ordered[1:] == ordered[:-1]
-    first[1:] = ~same
-    marked = np.zeros(len(order), dtype=bool)
-    marked[order[first]] = True
-    return marked
-
-
 def fill(
     values: Array,
     weights: Array,
@@ -120,11 +94,11 @@ def fill(
     Parameters
     ----------
     values, weights
-        One entry per jet.
+        One entry per event.
     edges
         Increasing bin edges; a bin holds its lower edge and not its upper one.
     underflow, overflow
-        What becomes of jets outside: ``fold`` adds them to the first or last bin, so that the sum
+        What becomes of events outside: ``fold`` adds them to the first or last bin, so that the sum
         of weights is conserved; ``discard`` drops them; ``error`` refuses them.
     where
         Region and sample, for the error message.
@@ -138,7 +112,7 @@ def fill(
     for name, column in (("observable", values), ("weight", weights)):
         bad = int(np.count_nonzero(~np.isfinite(column)))
         if bad:
-            raise InputError(f"{where}: the {name} of {bad} jets is not a finite number")
+            raise InputError(f"{where}: the {name} of {bad} events is not a finite number")
     filled = hist.Hist(hist.axis.Variable(list(edges)), storage=hist.storage.Weight())
     filled.fill(values, weight=weights)
     flow = filled.view(flow=True)
@@ -147,10 +121,12 @@ def fill(
         ("above the last bin edge", overflow, -1, -2),
     )
     outside = (int(np.count_nonzero(values < edges[0])), int(np.count_nonzero(values >= edges[-1])))
-    for (place, policy, source, target), jets in zip(sides, outside, strict=True):
-        if policy == "error" and jets:
+    for (place, policy, source, target), events in zip(sides, outside, strict=True):
+        if policy == "error" and events:
             edge = edges[0] if source == 0 else edges[-1]
-            raise InputError(f"{where}: {jets} jets lie {place} {edge:g}; widen the edges or fold")
+            raise InputError(
+                f"{where}: {events} events lie {place} {edge:g}; widen the edges or fold"
+            )
         if policy == "fold":
             flow["value"][target] += flow["value"][source]
             flow["variance"][target] += flow["variance"][source]
@@ -158,15 +134,14 @@ def fill(
     return filled
 
 
-def kept_fraction(weights: Array, kept: Array) -> float:
-    """Give the weighted fraction of jets that `kept` marks: what weights are divided by.
+def kept_fraction(everything: float, kept: float) -> float:
+    """Give the part of a sum of weights that was kept: what weights are divided by.
 
     Raises
     ------
     InputError
         Nothing is kept.
     """
-    total, part = float(np.sum(weights)), float(np.sum(weights[kept]))
-    if not (total > 0 and part > 0):
-        raise InputError("no jets are left outside the training split; generate more events")
-    return part / total
+    if not (everything > 0 and kept > 0):
+        raise InputError("no events are left outside the training split; generate more events")
+    return kept / everything

@@ -97,6 +97,6 @@ def draw_data(
         place = int(np.argmin(expected))
         raise InputError(
             f"no events, or a negative number of them, are expected in bin {place} of all regions "
-            f"together at a signal strength of {mu:g}; choose a larger inference.data.mu"
+            f"together at a signal strength of {mu:g}; choose a larger data.mu of the analysis"
         )
     return random.poisson(expected).astype(float)

@@ -41,7 +41,7 @@ def simulation_error(templates: Sequence[Template]) -> float:
 
 
 def groups(
-    templates: Sequence[Template], edges: Array, largest_error: float, region: str
+    templates: Sequence[Template], edges: Array, largest_error: float, region: str, where: str
 ) -> Indices:
     """Choose which bins to merge: neighbours, from the left, until each group is known well enough.
 
@@ -55,6 +55,8 @@ def groups(
         Relative error from limited simulation that a bin may have.
     region
         Name, for the error message.
+    where
+        Path of the analysis in the settings, for the same.
 
     Returns
     -------
@@ -83,7 +85,7 @@ def groups(
         raise InputError(
             f"region {region}: in one bin for all, limited simulation leaves an error of "
             f"{100 * whole:.0f} % of the background, more than the {100 * largest_error:.0f} % of "
-            "inference.model.largest_simulation_error; generate more events of the background with "
+            f"{where}.model.largest_simulation_error; generate more events of the background with "
             "the largest weights, or let more jets pass"
         )
     starts = [0]

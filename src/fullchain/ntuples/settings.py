@@ -32,6 +32,16 @@ def _default_samples() -> dict[str, GeneratedSample | IngestedSample]:
         "wjet": _sample("wjet", 4000, **window),
         "zmumu": _sample("zmumu", 9000, events_per_job=3000, shower_weights=True, **recoil),
         "zprime": _sample("zprime", 1500, events_per_job=1500),
+        **{
+            f"zprime_{mass}": _sample(
+                "zprime",
+                1000,
+                events_per_job=1000,
+                zprime_mass=float(mass),
+                zprime_width=mass / 100,
+            )
+            for mass in (1500, 1700)
+        },
         "tt_pu50": _sample("tt", 600, events_per_job=600, pileup=50.0, **window),
         "qcd_pu50": _sample("qcd", 600, events_per_job=600, pileup=50.0, **window),
         "qcd_a14": _sample("qcd", 2000, tune="a14", **window),

@@ -1,5 +1,6 @@
 """Write the report: one page with all figures, numbers, settings and their history."""
 
+import difflib
 import fnmatch
 import time
 from collections.abc import Mapping, Sequence
@@ -105,8 +106,12 @@ def _headline(
     for pattern in patterns:
         found = [metric for metric in numbers if fnmatch.fnmatchcase(metric.name, pattern)]
         if not found and configuration.get(pattern.partition(".")[0], "unknown") is not None:
-            names = ", ".join(metric.name for metric in numbers)
-            raise InputError(f"paper.headline: no number is called {pattern!r}; there are {names}")
+            names = [metric.name for metric in numbers]
+            near = " or ".join(map(repr, difflib.get_close_matches(pattern, names)))
+            raise InputError(
+                f"paper.headline: no number is called {pattern!r}"
+                f"{f', but {near}' if near else ''}; all names stand in paper/metrics.json"
+            )
         chosen += [metric for metric in found if metric not in chosen]
     return chosen
 

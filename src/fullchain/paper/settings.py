@@ -21,7 +21,7 @@ class PaperSettings(SettingsModel):
         description="a paragraph under the title; $...$ may hold simple maths; may be empty",
     )
     headline: list[str] = Field(
-        default_factory=lambda: ["tagging.*.auc", "inference.fit.mu"],
+        default_factory=lambda: ["tagging.*.auc", "inference.*.mu"],
         description="numbers shown large at the top: names in paper/metrics.json, where * stands "
         "for anything; each must match a number, unless its stage is left out",
     )

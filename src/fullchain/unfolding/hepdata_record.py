@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fullchain.hepdata_columns import Axis
+from fullchain.hepdata_submission import Document
 from fullchain.unfolding import hepdata_tables
-from fullchain.unfolding.hepdata_submission import Document
-from fullchain.unfolding.hepdata_tables import Axis
 from fullchain.unfolding.joint_spectra import JointSpectra, join
 from fullchain.unfolding.publication_settings import PublicationSettings
 from fullchain.unfolding.unfolded import Array, Spectrum

@@ -5,11 +5,11 @@ The format is that of https://hepdata-submission.readthedocs.io; a table is a ma
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fullchain.hepdata_columns import Axis, Table, bins, header, matrices, number, ranges
 from fullchain.unfolding.covariances import (
     correlation,
     normalisation_jacobian,
@@ -20,20 +20,7 @@ from fullchain.unfolding.covariances import (
 from fullchain.unfolding.joint_spectra import JointSpectra
 from fullchain.unfolding.unfolded import DATA, SIMULATION, Array, Spectrum
 
-DIGITS = 8
-"""Significant digits of the numbers in a table."""
-
 STATISTICAL = (DATA, SIMULATION, "sampling")
-
-Table = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Axis:
-    """How an observable is called: label with $maths$, and unit, "" for a pure number."""
-
-    label: str
-    unit: str
 
 
 def normalised(spectrum: Spectrum) -> Spectrum:
@@ -66,7 +53,7 @@ def spectrum_table(
     """
     density = normalised(spectrum)
     return {
-        "independent_variables": [_bins(spectrum.edges, axis)],
+        "independent_variables": [bins(spectrum.edges, axis)],
         "dependent_variables": [
             _dependent("Unfolded events", "", spectrum, qualifiers),
             _dependent(
@@ -83,13 +70,13 @@ def covariance_table(
     spectrum: Spectrum, axis: Axis, qualifiers: Sequence[Mapping[str, Any]]
 ) -> Table:
     """Give the table of the covariances of the bins of one observable, by source and in all."""
-    bins = len(spectrum.counts)
+    count = len(spectrum.counts)
     low, high = spectrum.edges[:-1], spectrum.edges[1:]
     rows = [
-        {**_header(f"{axis.label}, {which} bin", axis.unit), "values": _ranges(low[i], high[i])}
+        {**header(f"{axis.label}, {which} bin", axis.unit), "values": ranges(low[i], high[i])}
         for which, i in (
-            ("first", np.repeat(np.arange(bins), bins)),
-            ("second", np.tile(np.arange(bins), bins)),
+            ("first", np.repeat(np.arange(count), count)),
+            ("second", np.tile(np.arange(count), count)),
         )
     ]
     total = total_covariance(spectrum.covariances, spectrum.shifts)
@@ -105,7 +92,7 @@ def covariance_table(
     }
     return {
         "independent_variables": rows,
-        "dependent_variables": _matrices(columns, qualifiers),
+        "dependent_variables": matrices(columns, qualifiers),
     }
 
 
@@ -115,7 +102,7 @@ def joint_table(
     """Give the table of all observables after each other, whose bins have a number."""
     numbers = [{"value": number + 1} for number in range(sum(len(s.counts) for s in joint.spectra))]
     names = [{"value": one.observable} for one in joint.spectra for _ in range(len(one.counts))]
-    ranges = [entry for s in joint.spectra for entry in _ranges(s.edges[:-1], s.edges[1:])]
+    intervals = [entry for s in joint.spectra for entry in ranges(s.edges[:-1], s.edges[1:])]
     units = [
         {"value": axes[one.observable].unit or "1"}
         for one in joint.spectra
@@ -124,13 +111,13 @@ def joint_table(
     values = [entry for one in joint.spectra for entry in _dependent("", "", one, ())["values"]]
     return {
         "independent_variables": [
-            {**_header("Number of the bin"), "values": numbers},
-            {**_header("Observable"), "values": names},
-            {**_header("Bin"), "values": ranges},
-            {**_header("Unit of the bin"), "values": units},
+            {**header("Number of the bin"), "values": numbers},
+            {**header("Observable"), "values": names},
+            {**header("Bin"), "values": intervals},
+            {**header("Unit of the bin"), "values": units},
         ],
         "dependent_variables": [
-            {**_header("Unfolded events"), "qualifiers": list(qualifiers), "values": values}
+            {**header("Unfolded events"), "qualifiers": list(qualifiers), "values": values}
         ],
     }
 
@@ -149,12 +136,12 @@ def joint_covariance_table(joint: JointSpectra, qualifiers: Sequence[Mapping[str
     return {
         "independent_variables": [
             {
-                **_header(f"Number of the {which} bin"),
+                **header(f"Number of the {which} bin"),
                 "values": [{"value": int(number)} for number in column],
             }
             for which, column in zip(("first", "second"), rows, strict=True)
         ],
-        "dependent_variables": _matrices(columns, qualifiers),
+        "dependent_variables": matrices(columns, qualifiers),
     }
 
 
@@ -167,17 +154,6 @@ def label(source: str) -> str:
     ('stat,data', 'sys,jes', 'sys,model_a14')
     """
     return f"{'stat' if source in STATISTICAL else 'sys'},{source}"
-
-
-def number(value: float) -> float:
-    """Round to the digits of a table.
-
-    Examples
-    --------
-    >>> number(1 / 3)
-    0.33333333
-    """
-    return float(f"{value:.{DIGITS}g}") + 0.0
 
 
 def _dependent(
@@ -203,7 +179,7 @@ def _dependent(
         if any(_sizes(errors)):
             entry["errors"] = errors
         values.append(entry)
-    return {**_header(name, unit), "qualifiers": list(qualifiers), "values": values}
+    return {**header(name, unit), "qualifiers": list(qualifiers), "values": values}
 
 
 def _sizes(errors: Iterable[Mapping[str, Any]]) -> Iterable[float]:
@@ -213,34 +189,3 @@ def _sizes(errors: Iterable[Mapping[str, Any]]) -> Iterable[float]:
 
 def _by_source(covariances: Mapping[str, Array], shifts: Mapping[str, Array]) -> dict[str, Array]:
     return {**covariances, **shift_covariances(shifts)}
-
-
-def _matrices(
-    columns: Mapping[str, Array], qualifiers: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    return [
-        {
-            **_header(name),
-            "qualifiers": list(qualifiers),
-            "values": [{"value": number(value)} for value in matrix.reshape(-1)],
-        }
-        for name, matrix in columns.items()
-    ]
-
-
-def _bins(edges: Array, axis: Axis) -> dict[str, Any]:
-    return {
-        **_header(axis.label, axis.unit),
-        "values": _ranges(edges[:-1], edges[1:]),
-    }
-
-
-def _ranges(low: Array, high: Array) -> list[dict[str, float]]:
-    return [
-        {"low": number(one), "high": number(other)} for one, other in zip(low, high, strict=True)
-    ]
-
-
-def _header(name: str, unit: str = "") -> dict[str, Any]:
-    header = {"name": name, "units": unit} if unit else {"name": name}
-    return {"header": header}

@@ -7,15 +7,14 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from fullchain.atomic import atomic
 from fullchain.errors import InputError
+from fullchain.hepdata_columns import Axis
+from fullchain.hepdata_submission import Submission, check_name, write
 from fullchain.provenance import checksum
 from fullchain.step import Given, Input, Option, Output
 from fullchain.unfolding import spectrum_file, unfolded_file
 from fullchain.unfolding.binning import PUBLISHED
 from fullchain.unfolding.hepdata_record import NOT_A_MEASUREMENT, documents
-from fullchain.unfolding.hepdata_submission import Submission, archive, referenced, validate
-from fullchain.unfolding.hepdata_tables import Axis
 from fullchain.unfolding.observable_settings import ObservableSettings
 from fullchain.unfolding.projection import column, histogram, of_observable
 from fullchain.unfolding.publication_settings import PublicationSettings
@@ -44,8 +43,7 @@ def main(
     InputError
         A file is unusable or does not belong to the others, or HEPData would refuse the tables.
     """
-    if listing.name != "submission.yaml":
-        raise InputError(f"{listing}: HEPData wants this file to be called submission.yaml")
+    check_name(listing)
     chosen = settings.model("unfolding.publication", PublicationSettings)
     found = _spectra(spectra)
     for name, one in found.items():
@@ -74,16 +72,7 @@ def main(
         resources,
         attached,
     )
-    files = whole.files()
-    validate(files)
-    folder = listing.parent
-    for stale in referenced(folder) - set(files):
-        (folder / stale).unlink(missing_ok=True)
-    for name, content in files.items():
-        with atomic(folder / name) as temporary:
-            temporary.write_bytes(content)
-    with atomic(submission) as temporary:
-        temporary.write_bytes(archive(files, f"{measurement}_{method}"))
+    write(whole.files(), listing, submission, f"{measurement}_{method}")
 
 
 def _spectra(path: Path) -> dict[str, Spectrum]:

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from fullchain.errors import InputError
+from fullchain.hepdata_submission import Document, Submission, _flow, validate
 from fullchain.unfolding import project, publish, spectrum_file, unfolded_file
 from fullchain.unfolding.covariances import correlation, total_covariance
-from fullchain.unfolding.hepdata_submission import Document, Submission, _flow, validate
 from fullchain.unfolding.hepdata_tables import normalised
 from fullchain.unfolding.joint_spectra import join
 from fullchain.unfolding.projection import column, histogram, histograms

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from fullchain.atomic import atomic
 from fullchain.errors import InputError
 
 SUBMISSION = "submission.yaml"
@@ -132,6 +133,45 @@ def validate(files: Mapping[str, bytes]) -> None:
         ]
     if not valid:
         raise InputError("HEPData would refuse the submission: " + "; ".join(messages))
+
+
+def write(files: Mapping[str, bytes], listing: Path, submission: Path, name: str) -> None:
+    """Validate a submission, and write it as a folder and as an archive.
+
+    Files of an earlier submission in the folder do not stay.
+
+    Parameters
+    ----------
+    files
+        Content by name, of `Submission.files`.
+    listing
+        The submission.yaml of the folder.
+    submission
+        The archive, tar.gz.
+    name
+        Folder inside the archive.
+
+    Raises
+    ------
+    InputError
+        HEPData would refuse the submission, or want another name of the listing.
+    """
+    check_name(listing)
+    validate(files)
+    folder = listing.parent
+    for stale in referenced(folder) - set(files):
+        (folder / stale).unlink(missing_ok=True)
+    for file, content in files.items():
+        with atomic(folder / file) as temporary:
+            temporary.write_bytes(content)
+    with atomic(submission) as temporary:
+        temporary.write_bytes(archive(files, name))
+
+
+def check_name(listing: Path) -> None:
+    """Raise InputError where the listing has not the name that HEPData wants."""
+    if listing.name != SUBMISSION:
+        raise InputError(f"{listing}: HEPData wants this file to be called {SUBMISSION}")
 
 
 def archive(files: Mapping[str, bytes], folder: str) -> bytes:

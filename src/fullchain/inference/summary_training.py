@@ -1,0 +1,411 @@
+"""Training of the networks of one loss, all seeds in one computation."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fullchain.errors import InputError
+from fullchain.inference import summary_losses
+from fullchain.inference.summaries_settings import SummaryTraining
+from fullchain.inference.summary_events import Events
+from fullchain.inference.summary_nuisances import Nuisance, varied_weight
+from fullchain.inference.template_file import NOMINAL
+from fullchain.learning.optimisers import Adam
+from fullchain.seeds import derive, stream
+from fullchain.unfolding.dense_network import GroupedNetwork
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Events as tensors, without members: see `summary_losses.Events`.
+
+    `stratum` numbers the samples: batches take the same fraction of each.
+    """
+
+    features: Tensor
+    weight: Tensor
+    signal: Tensor
+    rates: Tensor
+    tangents: Tensor
+    shifts: tuple[int, ...]
+    varied: Tensor
+    varied_weight: Tensor
+    stratum: NDArray[np.int64]
+    unseen: float
+
+    def batch(self, members: int, derivative: str) -> summary_losses.Events:
+        """All rows, the same for all members."""
+
+        def shared(values: Tensor) -> Tensor:
+            return values.expand(members, *values.shape)
+
+        difference = derivative == "difference" and bool(self.shifts)
+        return summary_losses.Events(
+            shared(self.features),
+            shared(self.weight),
+            shared(self.signal),
+            shared(self.rates),
+            shared(self.tangents),
+            self.shifts,
+            shared(self.varied) if difference else None,
+            shared(self.varied_weight) if difference else None,
+            unseen=self.unseen,
+        )
+
+    def part(
+        self, index: Tensor, scale: Tensor, repeats: float, derivative: str
+    ) -> summary_losses.Events:
+        """Rows (members, rows) of each member, their weights multiplied by `scale` (rows,)."""
+        difference = derivative == "difference" and bool(self.shifts)
+        return summary_losses.Events(
+            self.features[index],
+            self.weight[index] * scale,
+            self.signal[index],
+            (self.rates[:, index] * scale).transpose(0, 1),
+            self.tangents[:, index].transpose(0, 1),
+            self.shifts,
+            self.varied[:, :, index].permute(2, 0, 1, 3, 4) if difference else None,
+            (self.varied_weight[:, :, index] * scale).permute(2, 0, 1, 3) if difference else None,
+            repeats,
+            self.unseen,
+        )
+
+
+def rows(events: Events, nuisances: Sequence[Nuisance], signals: frozenset[str]) -> Rows:
+    """Turn events into tensors with their derivatives by all nuisance parameters."""
+    base = base_features(events)
+    real = events.alternative == ""
+    nominal = np.where(real & events.member[NOMINAL], events.weight, 0.0)
+    shifts = tuple(place for place, one in enumerate(nuisances) if one.kind == "shift")
+    rates = (
+        np.stack([_rate(one, events, nominal) for one in nuisances], axis=0)
+        if nuisances
+        else (np.zeros((0, len(events))))
+    )
+    moved = [_moved(nuisances[place], events, base, nominal) for place in shifts]
+    empty = np.zeros((0, len(events)))
+    tangents = [tangent for tangent, _, _ in moved] or np.zeros((0, *base.shape))
+    varied = [found for _, found, _ in moved] or np.zeros((0, 2, *base.shape))
+    factors = [found for _, _, found in moved] or np.zeros((0, 2, len(events)))
+    names = {pair: number for number, pair in enumerate(events.samples())}
+    pairs = zip(events.process.tolist(), events.alternative.tolist(), strict=True)
+
+    def tensor(values: object) -> Tensor:
+        return torch.as_tensor(np.asarray(values), dtype=torch.float32)
+
+    return Rows(
+        tensor(base),
+        tensor(nominal),
+        torch.as_tensor(np.isin(events.process, list(signals)) & real),
+        tensor(rates if len(rates) else empty),
+        tensor(tangents),
+        shifts,
+        tensor(varied),
+        tensor(factors),
+        np.array([names[pair] for pair in pairs], dtype=np.int64),
+        unseen(events, nominal, signals),
+    )
+
+
+def unseen(events: Events, nominal: Array, signals: frozenset[str]) -> float:
+    """Sum over the backgrounds of the square of the weight of one typical event."""
+    found = 0.0
+    for process, alternative in events.samples():
+        if process in signals or alternative:
+            continue
+        weight = nominal[events.process == process]
+        if weight.sum() > 0:
+            found += float((weight**2).sum() / weight.sum()) ** 2
+    return found
+
+
+def base_features(events: Events) -> NDArray[np.float32]:
+    """Nominal features; of an event that only variations select, those of the first that does."""
+    base = events.features[NOMINAL].copy()
+    missing = ~events.member[NOMINAL]
+    for name, member in events.member.items():
+        fill = missing & member
+        base[fill] = events.features[name][fill]
+        missing &= ~fill
+    return base
+
+
+def _coefficients(nuisance: Nuisance) -> tuple[float, float, float]:
+    """Factors of up, nominal and down in the derivative at the nominal point."""
+    if nuisance.sides == ("up",):
+        return 1.0, -1.0, 0.0
+    if nuisance.sides == ("down",):
+        return 0.0, 1.0, -1.0
+    return 0.5, 0.0, -0.5
+
+
+def _rate(nuisance: Nuisance, events: Events, nominal: Array) -> Array:
+    """Derivative of the weights of the events."""
+    acts = np.isin(events.process, nuisance.processes) & (events.alternative == "")
+    if nuisance.kind == "free":
+        return np.where(acts, nominal, 0.0)
+    if nuisance.kind in ("factor", "lumi"):
+        rate = np.zeros(len(events))
+        for process, (up, down) in nuisance.factors.items():
+            slope = 0.5 * (up - down) if nuisance.kind == "lumi" else 0.5 * np.log(up / down)
+            own = acts & (events.process == process)
+            rate[own] = nominal[own] * slope
+        return rate
+    if nuisance.kind == "alternative":
+        other = (events.alternative == nuisance.name) & events.member[NOMINAL]
+        return np.where(other, events.weight, np.where(acts, -nominal, 0.0))
+    up, middle, down = _coefficients(nuisance)
+    rate = middle * nominal
+    for side, factor in (("up", up), ("down", down)):
+        rate = rate + factor * varied_weight(nuisance, side, events)[1]
+    return np.where(acts, rate, 0.0)
+
+
+def _moved(
+    nuisance: Nuisance, events: Events, base: NDArray[np.float32], nominal: Array
+) -> tuple[Array, Array, Array]:
+    """Tangents, features at both sides, and factors of the memberships there.
+
+    Where an event is not selected on a side it has no features there, and does not move to it: its
+    loss is in the rates. The sum of both is the difference of the yields to first order.
+    """
+    acts = np.isin(events.process, nuisance.processes) & (events.alternative == "")
+    up, middle, down = _coefficients(nuisance)
+    tangent = middle * base
+    sides, factors = [], []
+    for side, factor in (("up", up), ("down", down)):
+        variation, weight = varied_weight(nuisance, side, events)
+        there = acts & events.member[variation]
+        found = np.where(there[:, None], events.features[variation], base)
+        tangent = tangent + factor * found
+        sides.append(found)
+        factors.append(np.where(acts, factor * weight, 0.0))
+    if middle:
+        # The side that there is not stands for the nominal one, with its factor.
+        place = nuisance.sides == ("up",)
+        sides[int(place)] = base
+        factors[int(place)] = np.where(acts, middle * nominal, 0.0)
+    tangent[~acts] = 0.0
+    return tangent.astype(float), np.stack(sides).astype(float), np.stack(factors)
+
+
+class Summary(nn.Module):
+    """Networks of all seeds that put events into bins.
+
+    Parameters
+    ----------
+    loss
+        Name of the loss: with `likelihood` bins of a score with learned edges; with `significance`
+        one bin, of the events that the score selects; with `cross_entropy` the score alone; with
+        `inferno` a softmax.
+    members, features, layers, bins
+        Sizes.
+    temperature
+        Softness of the bins.
+    """
+
+    def __init__(
+        self,
+        loss: str,
+        members: int,
+        features: int,
+        layers: Sequence[int],
+        bins: int,
+        temperature: float,
+    ) -> None:
+        super().__init__()
+        self.loss = loss
+        self.scored = loss != "inferno"
+        self.temperature = temperature
+        self.network = GroupedNetwork(members, features, layers, 1 if self.scored else bins)
+        self.binned = (
+            summary_losses.LearnedEdges(members, bins, temperature)
+            if loss == "likelihood"
+            else None
+        )
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Logits (members, events) of the score; of a softmax, of its last bin over its first."""
+        found: Tensor = self.network(features)
+        return found.squeeze(-1) if self.scored else found[..., -1] - found[..., 0]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Soft memberships (members, events, bins)."""
+        if self.binned is not None:
+            found: Tensor = self.binned(torch.sigmoid(self.logits(features)))
+            return found
+        if self.loss == "significance":
+            return torch.sigmoid(self.logits(features) / self.temperature).unsqueeze(-1)
+        return summary_losses.softmax_bins(self.network(features), self.temperature)
+
+    @torch.no_grad()
+    def hard(self, features: Tensor) -> NDArray[np.int64]:
+        """Bins (members, events) of events (events, features), where training made bins."""
+        shared = features.expand(len(self.network.last.weight), *features.shape)
+        if self.binned is not None:
+            found = self.binned.hard(torch.sigmoid(self.logits(shared)))
+        else:
+            found = self.network(shared).argmax(dim=-1)
+        return found.numpy()
+
+    @torch.no_grad()
+    def score(self, features: Tensor) -> Array:
+        """Scores (members, events) of events (events, features), as logits."""
+        shared = features.expand(len(self.network.last.weight), *features.shape)
+        return self.logits(shared).double().numpy()
+
+
+@dataclass(frozen=True)
+class History:
+    """Losses (epochs, members) of training and validation, and the epoch that each member kept.
+
+    Without the epochs of the warming up.
+    """
+
+    training: Array
+    validation: Array
+    best: NDArray[np.int64]
+
+
+def train(
+    loss: str,
+    training: Rows,
+    validation: Rows,
+    precision: Sequence[float],
+    settings: SummaryTraining,
+    *,
+    members: int,
+    layers: Sequence[int],
+    bins: int,
+    simulation: bool,
+    seed: int,
+) -> tuple[Summary, History]:
+    """Train all members, and give them with the weights of their lowest validation loss.
+
+    Raises
+    ------
+    InputError
+        A loss is not finite.
+    """
+    torch.manual_seed(derive(seed, "inference", "summaries", loss))
+    summary = Summary(loss, members, training.features.shape[1], layers, bins, settings.temperature)
+    constraints = torch.tensor(precision, dtype=torch.float64)
+
+    def losses(events: summary_losses.Events, warm: bool = False) -> Tensor:
+        if loss == "cross_entropy" or warm:
+            return summary_losses.cross_entropy(summary.logits(events.features), events)
+        found = summary_losses.soft_yields(summary, events, simulation=simulation)
+        return summary_losses.LOSSES[loss](found, constraints)
+
+    optimiser = Adam(summary.parameters(), lr=settings.learning_rate)
+    kept = _Best(summary, members)
+    whole = validation.batch(members, settings.derivative)
+    found: list[tuple[Array, Array]] = []
+    for epoch in range(settings.epochs):
+        warm = epoch < settings.warm_up
+        total = np.zeros(members)
+        batches = _batches(training, settings, members, seed, (loss, epoch))
+        for events in batches:
+            optimiser.zero_grad(set_to_none=True)
+            each = losses(events, warm)
+            each.sum().backward()
+            optimiser.step()
+            total += each.detach().double().numpy() / settings.batches
+        with torch.no_grad():
+            seen = losses(whole).double().numpy()
+        if not (np.isfinite(total).all() and np.isfinite(seen).all()):
+            raise InputError(
+                f"summary {loss}: the loss is not finite in epoch {epoch}; lower "
+                f"inference.summaries.losses.{loss}.learning_rate, or look for extreme weights"
+            )
+        if warm:
+            continue
+        found.append((total, seen))
+        if kept.look(seen, len(found) - 1, settings.patience):
+            break
+    kept.restore()
+    return summary, History(
+        np.stack([one for one, _ in found]), np.stack([one for _, one in found]), kept.epoch
+    )
+
+
+class _Best:
+    """Weights of the lowest validation loss of each member."""
+
+    def __init__(self, summary: Summary, members: int) -> None:
+        self.summary = summary
+        self.loss = np.full(members, np.inf)
+        self.epoch = np.zeros(members, dtype=np.int64)
+        self.stopped = np.zeros(members, dtype=bool)
+        self.weights = {name: one.detach().clone() for name, one in summary.named_parameters()}
+
+    def look(self, loss: Array, epoch: int, patience: int) -> bool:
+        """Keep the weights of members that are better; true when all have stopped."""
+        better = (loss < self.loss) & ~self.stopped
+        self.loss = np.where(better, loss, self.loss)
+        self.epoch[better] = epoch
+        chosen = torch.from_numpy(better)
+        with torch.no_grad():
+            for name, one in self.summary.named_parameters():
+                self.weights[name][chosen] = one[chosen]
+        self.stopped |= epoch - self.epoch >= patience
+        return bool(self.stopped.all())
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        for name, one in self.summary.named_parameters():
+            one.copy_(self.weights[name])
+
+
+def _batches(
+    training: Rows,
+    settings: SummaryTraining,
+    members: int,
+    seed: int,
+    keys: tuple[str | int, ...],
+) -> list[summary_losses.Events]:
+    """Batches of an epoch: the same fraction of each sample in each, for each member its own."""
+    if settings.batches == 1:
+        return [training.batch(members, settings.derivative)]
+    random = stream(seed, "inference", "summaries", *keys)
+    strata = [np.flatnonzero(training.stratum == one) for one in np.unique(training.stratum)]
+    parts: list[list[NDArray[np.intp]]] = [[] for _ in range(settings.batches)]
+    scales: list[NDArray[np.float64]] = []
+    for own in strata:
+        size = len(own) // settings.batches
+        if size == 0:
+            raise InputError(
+                f"summary: a sample has {len(own)} training events for {settings.batches} batches; "
+                "take fewer batches, or generate more events"
+            )
+        shuffled = np.stack([random.permutation(own) for _ in range(members)])
+        for number, part in enumerate(parts):
+            part.append(shuffled[:, number * size : (number + 1) * size])
+        scales.append(np.full(size, len(own) / size))
+    scale = torch.from_numpy(np.concatenate(scales)).float()
+    return [
+        training.part(
+            torch.from_numpy(np.concatenate(part, axis=1)),
+            scale,
+            float(settings.batches),
+            settings.derivative,
+        )
+        for part in parts
+    ]
+
+
+Binning = Callable[[Tensor], NDArray[np.int64]]
+
+
+def quantile_edges(scores: Array, weights: Array, bins: int) -> Array:
+    """Inner edges that divide the weight of the (signal) events with these scores equally."""
+    order = np.argsort(scores, kind="stable")
+    cumulative = np.cumsum(weights[order]) / weights.sum()
+    wanted = np.arange(1, bins) / bins
+    return scores[order][np.searchsorted(cumulative, wanted)]
