@@ -21,10 +21,10 @@ import numpy as np
 import pyhf
 import torch
 
-from fullchain.inference import covariance_impacts
+from fullchain.inference import fitting, parameter_impacts
 from fullchain.inference.differentiable import HistFactory
 from fullchain.inference.likelihood import INTERPOLATION
-from fullchain.inference.minimise import covariance, minimise
+from fullchain.inference.minimise import minimise
 
 
 def model_of(nuisances: int, bins: int) -> tuple[pyhf.Model, np.ndarray]:
@@ -80,22 +80,20 @@ def main() -> None:
     data = torch.tensor(observed)
     poi = made.config.poi_index
 
-    minimise(HistFactory(made), data)
+    fitting.fit(HistFactory(made), observed)
     before = time.process_time()
     model = HistFactory(made)
-    best = minimise(model, data).require("best fit", model.names)
-    matrix = covariance(model, best.values, data)[0].numpy()
-    ours = covariance_impacts.impacts(matrix, poi)
+    best = fitting.fit(model, observed)
+    ours = parameter_impacts.by_covariance(model, best)
     our_time = time.process_time() - before
 
     before = time.process_time()
-    widths = np.sqrt(np.diag(matrix))
-    others = [place for place in range(len(model.names)) if place != poi]
+    start = torch.as_tensor(best.values)[None]
     shifts = {}
-    for place in others:
-        moved = float(best.values[0, place]) + widths[place] * np.array([1.0, -1.0])
-        refit = minimise(model, data, start=best.values, fixed={place: torch.tensor(moved)})
-        shifts[place] = (refit.values[:, poi] - best.values[0, poi]).numpy()
+    for place in ours:
+        moved = best.values[place] + best.uncertainties[place] * np.array([1.0, -1.0])
+        refit = minimise(model, data, start=start, fixed={place: torch.tensor(moved)})
+        shifts[place] = refit.values[:, poi].numpy() - best.values[poi]
     refit_time = time.process_time() - before
 
     pyhf.set_backend("numpy", pyhf.optimize.minuit_optimizer())
@@ -107,9 +105,9 @@ def main() -> None:
 
     mean = 0.5 * (np.abs(ranking.postfit_up) + np.abs(ranking.postfit_down))
     place = {name: index for index, name in enumerate(made.config.par_names)}
-    mine = np.array([abs(ours[place[name]]) for name in ranking.labels])
+    mine = np.array([abs(ours[place[name]].up) for name in ranking.labels])
     by_refit = np.array([np.abs(shifts[place[name]]).mean() for name in ranking.labels])
-    large = mean > 0.02 * widths[poi]
+    large = mean > 0.02 * best.uncertainties[poi]
     found = {
         "nuisances": given.nuisances,
         "bins": given.bins,
@@ -123,12 +121,14 @@ def main() -> None:
         "ratio_with_fits": their_time / our_time,
         "ratio_ranking_alone": (their_time - their_fit) / our_time,
         "ratio_our_refits": (their_time - their_fit) / refit_time,
-        "mu": [float(best.values[0, poi]), float(fitted.bestfit[poi])],
-        "mu_uncertainty": [float(widths[poi]), float(fitted.uncertainty[poi])],
+        "mu": [float(best.values[poi]), float(fitted.bestfit[poi])],
+        "mu_uncertainty": [float(best.uncertainties[poi]), float(fitted.uncertainty[poi])],
         "largest_impact": float(mean.max()),
         "compared": int(large.sum()),
         "largest_relative_difference": float((np.abs(mine / mean - 1.0))[large].max()),
-        "largest_difference_over_uncertainty": float(np.abs(mine - mean).max() / widths[poi]),
+        "largest_difference_over_uncertainty": float(
+            np.abs(mine - mean).max() / best.uncertainties[poi]
+        ),
         "largest_relative_difference_of_our_refits": float(
             np.abs(by_refit / mean - 1.0)[large].max()
         ),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fullchain.errors import InputError
-from fullchain.inference import covariance_impacts, hypotest, minimise, repeated, toy_tests
+from fullchain.inference import hypotest, minimise, repeated, toy_tests
 from fullchain.inference.differentiable import HistFactory
 from fullchain.inference.toy_tests import Share
 
@@ -238,31 +238,3 @@ def test_goodness_of_fit_of_toys_is_chi_squared():
     assert good.p_value.value == 1.0 and good.observed < 1e-6
     # Two bins and an auxiliary measurement less two parameters.
     assert good.toys.mean() == pytest.approx(1.0, abs=0.15)
-
-
-def test_impacts_by_covariance_are_those_of_refits():
-    _, model, _ = _readme()
-    model.lower[model.poi] = -10.0
-    truth = model.init.clone()
-    data = model.expected_data(truth)
-    best = minimise.minimise(model, data)
-    matrix = minimise.covariance(model, best.values, data)[0]
-    poi = model.poi
-    shifts = covariance_impacts.impacts(matrix.numpy(), poi)
-    for place, name in enumerate(model.names):
-        if place == poi:
-            assert shifts[place] == pytest.approx(float(matrix[poi, poi]) ** 0.5)
-            continue
-        width = float(matrix[place, place]) ** 0.5
-        refit = minimise.minimise(model, data, fixed={place: best.values[:, place] + width})
-        shift = float(refit.values[0, poi] - best.values[0, poi])
-        assert shifts[place] == pytest.approx(shift, rel=0.08), name
-    nuisances = [place for place in range(len(model.names)) if place != poi]
-    held = minimise.covariance(model, best.values, data, fixed=nuisances)[0, poi, poi]
-    left = covariance_impacts.statistical(matrix.numpy(), poi, nuisances)
-    assert left == pytest.approx(float(held) ** 0.5)
-    groups = covariance_impacts.grouped(matrix.numpy(), poi, {"all": nuisances, "none": []})
-    assert groups["all"] ** 2 + left**2 == pytest.approx(float(matrix[poi, poi]))
-    assert groups["none"] == 0.0
-    prefit = covariance_impacts.prefit_impacts(matrix.numpy(), poi, [None] * len(model.names))
-    assert np.isnan(prefit).all()

@@ -6,7 +6,6 @@ and 4p for `histosys`, 1 and 4 for `normsys`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,19 +18,6 @@ from fullchain.inference import interpolation
 
 FACTORS = ("normfactor", "shapefactor", "staterror", "shapesys", "lumi")
 """Modifiers that multiply bins by a parameter."""
-
-
-@dataclass(frozen=True)
-class Constraints:
-    """Auxiliary measurements: which parameter each is of, and its width or rate.
-
-    All tensors have one entry per auxiliary measurement, in pyhf's order. `scale` is the standard
-    deviation of a normal constraint, the factor between parameter and rate of a Poisson one.
-    """
-
-    parameter: Tensor
-    scale: Tensor
-    poisson: Tensor
 
 
 class HistFactory(nn.Module):

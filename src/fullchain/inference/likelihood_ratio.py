@@ -23,11 +23,11 @@ from torch import Tensor, nn
 
 from fullchain.errors import InputError
 from fullchain.inference.ratio_settings import Link, Loss
+from fullchain.learning.dense_network import GroupedNetwork
 from fullchain.learning.settings import TrainingSettings
 from fullchain.learning.standardise import Standardisation, Standardise, measure
 from fullchain.learning.training import History, initialised, train
 from fullchain.seeds import derive
-from fullchain.unfolding.dense_network import GroupedNetwork
 
 LEAST = 1e-6
 """Smallest ratio that the parametrisations other than the exponential give."""

@@ -21,7 +21,6 @@ HALVINGS = 12
 RIDGE = 1e-6
 """Added to the diagonal of expected Hessians, relative to it."""
 
-
 RESCUE = 2000
 """Calls that Minuit may take for a row; toys have many, and one that needs more is a failed one."""
 

@@ -18,6 +18,7 @@ from fullchain.inference import (
 )
 from fullchain.inference.collected import STAGE, collect
 from fullchain.inference.presentation_settings import FigureSettings
+from fullchain.laid_out_figures import LaidOutFigureSet, title_of
 from fullchain.plotting import FigureSet
 from fullchain.saved_numbers import read_numbers
 from fullchain.step import Given, Input, Option, Output
@@ -60,7 +61,7 @@ def main(
     for name in adopted:
         if name not in [one.name for one in analyses]:
             raise InputError(f"--adopted: no analysis {name!r} among the fits")
-    figures = _LaidOut(index, STAGE)
+    figures = LaidOutFigureSet(index, STAGE)
     for one in analyses:
         if one.name in adopted:
             region_figures.draw_together(figures, one)
@@ -77,21 +78,6 @@ def main(
     figures.write()
 
 
-class _LaidOut(FigureSet):
-    """Figures whose layout is found once, and not again for each of their files.
-
-    It is a good part of the time of a figure.
-    """
-
-    def save(self, fig: Figure, name: str, title: str, caption: str) -> None:
-        """Write the files of a figure as `FigureSet.save`."""
-        engine = fig.get_layout_engine()
-        if engine is not None:
-            engine.execute(fig)
-            fig.set_layout_engine("none")
-        super().save(fig, name, title, caption)
-
-
 def _others(
     figures: FigureSet,
     paths: Sequence[Path],
@@ -105,15 +91,3 @@ def _others(
 def _save(figures: FigureSet, drawn: Drawn) -> None:
     for name, (fig, caption) in drawn.items():
         figures.save(fig, name, title_of(caption), caption)
-
-
-def title_of(caption: str) -> str:
-    """First clause of a caption.
-
-    Examples
-    --------
-    >>> title_of("Uncertainty of s, over seeds: medians. Lines are published.")
-    'Uncertainty of s, over seeds'
-    """
-    ends = [place for mark in (". ", ": ", "; ") if (place := caption.find(mark)) > 0]
-    return caption[: min(ends, default=len(caption))].rstrip(".:; ")

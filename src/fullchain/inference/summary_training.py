@@ -14,9 +14,9 @@ from fullchain.inference.summaries_settings import SummaryTraining
 from fullchain.inference.summary_events import Events
 from fullchain.inference.summary_nuisances import Nuisance, varied_weight
 from fullchain.inference.template_file import NOMINAL
+from fullchain.learning.dense_network import GroupedNetwork
 from fullchain.learning.optimisers import Adam
 from fullchain.seeds import derive, stream
-from fullchain.unfolding.dense_network import GroupedNetwork
 
 Array = NDArray[np.float64]
 

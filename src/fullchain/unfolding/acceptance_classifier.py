@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from fullchain.errors import InputError
+from fullchain.learning.dense_network import GroupedNetwork
 from fullchain.learning.training import Batch, initialised, train, weighted_mean
-from fullchain.unfolding.dense_network import GroupedNetwork
 from fullchain.unfolding.generative_settings import SmallClassifierSettings
 
 Array = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from fullchain.unfolding.dense_network import GroupedNetwork
+from fullchain.learning.dense_network import GroupedNetwork
 from fullchain.unfolding.generative_settings import CinnSettings
 from fullchain.unfolding.posterior import Posterior
 

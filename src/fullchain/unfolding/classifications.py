@@ -13,9 +13,9 @@ from torch import nn
 
 from fullchain.errors import InputError
 from fullchain.learning import device
+from fullchain.learning.grouped import Inputs
 from fullchain.seeds import derive, stream
 from fullchain.unfolding.classifier_inputs import Rows, networks, tables
-from fullchain.unfolding.grouped import Inputs
 from fullchain.unfolding.grouped_training import Order, Weights, logits, train
 from fullchain.unfolding.members import Member
 from fullchain.unfolding.multilayer import started

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from fullchain.errors import InputError
+from fullchain.learning.grouped import Inputs
 from fullchain.learning.standardise import Standardisation, measure
 from fullchain.unfolding import particle_inputs
-from fullchain.unfolding.grouped import Inputs
 from fullchain.unfolding.members import Member
 from fullchain.unfolding.multilayer import Build, GroupedMultilayer
 from fullchain.unfolding.omnifold_settings import OmnifoldSettings

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fullchain.unfolding import ode
-from fullchain.unfolding.dense_network import GroupedNetwork
+from fullchain.learning import ode
+from fullchain.learning.dense_network import GroupedNetwork
 from fullchain.unfolding.generative_settings import FlowMatchingSettings
 from fullchain.unfolding.posterior import Posterior
 

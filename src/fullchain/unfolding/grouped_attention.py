@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from fullchain.unfolding.grouped import GroupedLinear
+from fullchain.learning.grouped import GroupedLinear
 
 
 class GroupedNorm(nn.Module):

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from fullchain.errors import InputError
+from fullchain.learning.grouped import Inputs
 from fullchain.learning.optimisers import Adam, AdamW
 from fullchain.seeds import stream
-from fullchain.unfolding.grouped import Inputs
 from fullchain.unfolding.omnifold_settings import ClassifierTrainingSettings
 
 Integers = npt.NDArray[np.int64]

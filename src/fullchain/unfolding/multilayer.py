@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from fullchain.unfolding.dense_network import GroupedNetwork
-from fullchain.unfolding.grouped import Inputs
+from fullchain.learning.dense_network import GroupedNetwork
+from fullchain.learning.grouped import Inputs
 
 Build = Callable[[int, int], nn.Module]
 """From number of members and seed to a network of that many members."""

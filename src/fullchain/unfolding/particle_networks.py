@@ -10,8 +10,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from fullchain.learning.grouped import GroupedLinear, Inputs
 from fullchain.seeds import derive
-from fullchain.unfolding.grouped import GroupedLinear, Inputs
 from fullchain.unfolding.grouped_attention import AttentionBlock, ClassAttentionBlock, GroupedNorm
 from fullchain.unfolding.particle_network_settings import (
     ParticleNetworkSettings,

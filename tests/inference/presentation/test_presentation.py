@@ -22,6 +22,7 @@ from fullchain.inference.parameter_figures import chosen_for_matrix
 from fullchain.inference.presentation_settings import FigureSettings
 from fullchain.inference.region_figures import leading, ratio_range
 from fullchain.inference.settings import InferenceSettings
+from fullchain.laid_out_figures import title_of
 from fullchain.metrics import read_metrics
 from fullchain.paper.tables import metrics_table, stage_table
 from fullchain.stage_tables import Number, read_tables
@@ -447,5 +448,5 @@ def test_ranges_and_crossings():
 
 
 def test_captions_give_titles():
-    assert plot.title_of("Ratio, as learned: curves. More.") == "Ratio, as learned"
-    assert plot.title_of("All of it") == "All of it"
+    assert title_of("Ratio, as learned: curves. More.") == "Ratio, as learned"
+    assert title_of("All of it") == "All of it"

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from fullchain.errors import InputError
+from fullchain.learning import ode
 from fullchain.learning.settings import TrainingSettings
 from fullchain.learning.training import initialised
-from fullchain.unfolding import ode
 from fullchain.unfolding.cinn import Cinn, partitions
 from fullchain.unfolding.generative_settings import CinnSettings, FlowMatchingSettings
 from fullchain.unfolding.generative_unfolding import builder

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fullchain.unfolding.grouped import GroupedLinear
+from fullchain.learning.grouped import GroupedLinear
 
 
 @pytest.mark.parametrize("shape", [(7, 4), (7, 5, 4)])

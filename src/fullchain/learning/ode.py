@@ -11,6 +11,9 @@ from fullchain.errors import InputError
 Velocity = Callable[[float, Tensor], Tensor]
 """Gives the derivative at a time and a state; both states have one shape."""
 
+DifferentiableVelocity = Callable[[float | Tensor, Tensor], Tensor]
+"""The same, where times may be tensors that gradients are taken with respect to."""
+
 # Dormand and Prince, J. Comput. Appl. Math. 6 (1980) 19: nodes, coupling and the weights of order
 # five (which are the last row of the coupling) and four.
 _NODES = (0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0)
@@ -33,6 +36,36 @@ LEAST_STEP = 1e-6
 """A step below it would be lost in the rounding of single precision."""
 
 
+def euler(velocity: Velocity, state: Tensor, steps: int) -> Tensor:
+    """Follow `velocity` from 0 to 1 in equal steps of first order, one evaluation in each.
+
+    Examples
+    --------
+    >>> round(float(euler(lambda time, state: state, torch.ones(1), 1)), 3)
+    2.0
+    """
+    step = 1.0 / steps
+    for number in range(steps):
+        state = state + step * velocity(number * step, state)
+    return state
+
+
+def midpoint(velocity: Velocity, state: Tensor, steps: int) -> Tensor:
+    """Follow `velocity` from 0 to 1 in equal steps of second order, two evaluations in each.
+
+    Examples
+    --------
+    >>> round(float(midpoint(lambda time, state: state, torch.ones(1), 8)), 2)
+    2.71
+    """
+    step = 1.0 / steps
+    for number in range(steps):
+        time = number * step
+        half = state + step / 2 * velocity(time, state)
+        state = state + step * velocity(time + step / 2, half)
+    return state
+
+
 def rk4(velocity: Velocity, state: Tensor, steps: int) -> Tensor:
     """Follow `velocity` from 0 to 1 in equal steps of the classical method of fourth order.
 
@@ -50,6 +83,31 @@ def rk4(velocity: Velocity, state: Tensor, steps: int) -> Tensor:
         fourth = velocity(time + step, state + step * third)
         state = state + step / 6 * (first + 2 * second + 2 * third + fourth)
     return state
+
+
+EVALUATIONS_OF_STEP = {"euler": 1, "midpoint": 2, "rk4": 4}
+"""Evaluations of the velocity in each step of the methods with equal steps."""
+
+
+def equal_steps(velocity: Velocity, state: Tensor, solver: str, evaluations: int) -> Tensor:
+    """Follow `velocity` from 0 to 1 with so many evaluations at most, by a solver's name.
+
+    Raises
+    ------
+    InputError
+        There is no such solver, or one step takes more evaluations.
+    """
+    if solver not in EVALUATIONS_OF_STEP:
+        raise InputError(
+            f"solver {solver!r} has no equal steps; there are {', '.join(EVALUATIONS_OF_STEP)}"
+        )
+    steps = evaluations // EVALUATIONS_OF_STEP[solver]
+    if steps < 1:
+        raise InputError(
+            f"a step of the solver {solver} takes {EVALUATIONS_OF_STEP[solver]} evaluations, and "
+            f"evaluations is {evaluations}: raise it, or take a solver of lower order"
+        )
+    return {"euler": euler, "midpoint": midpoint, "rk4": rk4}[solver](velocity, state, steps)
 
 
 def dopri5(velocity: Velocity, state: Tensor, tolerance: float) -> tuple[Tensor, int]:

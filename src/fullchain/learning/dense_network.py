@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from fullchain.unfolding.grouped import GroupedLinear
+from fullchain.learning.grouped import GroupedLinear
 
 Activation = Callable[[Tensor], Tensor]
 
