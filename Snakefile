@@ -32,6 +32,11 @@ if CONFIG.decorrelation is not None:
     include: "rules/decorrelation.smk"
 
 
+if CONFIG.calorimetry is not None:
+
+    include: "rules/calorimetry.smk"
+
+
 if CONFIG.unfolding is not None:
 
     include: "rules/unfolding.smk"

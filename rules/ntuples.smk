@@ -5,6 +5,12 @@ from fullchain.ntuples.sources import local_inputs
 GENERATED = "|".join(samples("generated")) or "(?!)"
 CONVERTED = "|".join(converted_samples()) or "(?!)"
 INGESTED = "|".join(converted_samples(False)) or "(?!)"
+ELECTROMAGNETIC = CONFIG.ntuples.detector.calorimeter.electromagnetic
+# Each kind of response is a step of its own: a change of a model of showers concerns only those.
+GENERATED_WITH = {
+    kind: GENERATED if kind == ELECTROMAGNETIC.kind else "(?!)"
+    for kind in ("resolution", "parameterised", "model")
+}
 NTUPLES_FIGURES = ntuples_figure_names(CONFIG.ntuples.samples)
 
 
@@ -89,7 +95,7 @@ rule ntuples_generate:
     benchmark:
         bench_of("ntuples_generate", "{sample}_{part}")
     wildcard_constraints:
-        sample=GENERATED,
+        sample=GENERATED_WITH["resolution"],
     threads: 1
     resources:
         mem_mb=2000,
@@ -106,6 +112,87 @@ rule ntuples_generate:
     shell:
         "fullchain ntuples generate --initialisation {input.initialisation}"
         " --generator {input.generator} --pool {input.pool}"
+        " --sample {wildcards.sample} --part {wildcards.part}"
+        " --ntuple {output.ntuple} --manifest {output.manifest}"
+        " --settings {params.settings:q} > {log} 2>&1"
+
+
+rule ntuples_generate_parameterised:
+    input:
+        initialisation=result("ntuples/{sample}/pythia.mpi"),
+        generator=result("ntuples/{sample}/generator.json"),
+        pool=pileup_pool,
+    output:
+        ntuple=result("ntuples/{sample}/{part}.root"),
+        manifest=result("ntuples/{sample}/{part}.json"),
+    log:
+        log_of("ntuples_generate_parameterised", "{sample}_{part}"),
+    benchmark:
+        bench_of("ntuples_generate_parameterised", "{sample}_{part}")
+    wildcard_constraints:
+        sample=GENERATED_WITH["parameterised"],
+    threads: 1
+    resources:
+        mem_mb=3000,
+        # as without showers; these take some 10 ms an event
+        runtime=lambda w: 10 + CONFIG.ntuples.samples[w.sample].events_per_job // 200,
+        gpu=0,
+    params:
+        code=code("ntuples.generate_parameterised"),
+        settings=lambda w: generation_settings(
+            w.sample,
+            w.part,
+            "ntuples.beams",
+            "ntuples.detector",
+            "ntuples.objects",
+            f"calorimetry.detectors.{ELECTROMAGNETIC.detector}",
+        ),
+    message:
+        "Ntuples: generating {wildcards.sample} with showers, part {wildcards.part}"
+    shell:
+        "fullchain ntuples generate_parameterised --initialisation {input.initialisation}"
+        " --generator {input.generator} --pool {input.pool}"
+        " --sample {wildcards.sample} --part {wildcards.part}"
+        " --ntuple {output.ntuple} --manifest {output.manifest}"
+        " --settings {params.settings:q} > {log} 2>&1"
+
+
+rule ntuples_generate_learned:
+    input:
+        initialisation=result("ntuples/{sample}/pythia.mpi"),
+        generator=result("ntuples/{sample}/generator.json"),
+        pool=pileup_pool,
+        model=lambda w: result(f"calorimetry/models/{ELECTROMAGNETIC.model}/model.pt"),
+    output:
+        ntuple=result("ntuples/{sample}/{part}.root"),
+        manifest=result("ntuples/{sample}/{part}.json"),
+    log:
+        log_of("ntuples_generate_learned", "{sample}_{part}"),
+    benchmark:
+        bench_of("ntuples_generate_learned", "{sample}_{part}")
+    wildcard_constraints:
+        sample=GENERATED_WITH["model"],
+    threads: 1
+    resources:
+        mem_mb=3000,
+        # as without showers; these may take 10 ms each
+        runtime=lambda w: 10 + CONFIG.ntuples.samples[w.sample].events_per_job // 50,
+        gpu=0,
+    params:
+        code=code("ntuples.generate_learned"),
+        settings=lambda w: generation_settings(
+            w.sample,
+            w.part,
+            "ntuples.beams",
+            "ntuples.detector",
+            "ntuples.objects",
+            f"calorimetry.detectors.{ELECTROMAGNETIC.detector}",
+        ),
+    message:
+        "Ntuples: generating {wildcards.sample} with learned showers, part {wildcards.part}"
+    shell:
+        "fullchain ntuples generate_learned --initialisation {input.initialisation}"
+        " --generator {input.generator} --pool {input.pool} --model {input.model}"
         " --sample {wildcards.sample} --part {wildcards.part}"
         " --ntuple {output.ntuple} --manifest {output.manifest}"
         " --settings {params.settings:q} > {log} 2>&1"

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from fullchain import stage_links
+from fullchain.calorimetry.settings import CalorimetrySettings
 from fullchain.decorrelation.settings import DecorrelationSettings
 from fullchain.errors import InputError
 from fullchain.inference.settings import InferenceSettings
@@ -58,6 +59,10 @@ class Settings(SettingsModel):
     decorrelation: DecorrelationSettings | None = Field(
         default_factory=DecorrelationSettings,
         description="mass-decorrelated classifiers, made of taggers; null leaves the stage out",
+    )
+    calorimetry: CalorimetrySettings | None = Field(
+        default_factory=CalorimetrySettings,
+        description="fast generative calorimetry; null leaves the stage out",
     )
     unfolding: UnfoldingSettings | None = Field(
         default_factory=UnfoldingSettings,

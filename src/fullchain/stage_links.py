@@ -27,6 +27,7 @@ def check(chosen: "Settings") -> None:
     decorrelation_is_possible(chosen)
     toys_have_names_of_their_own(chosen)
     regions_can_be_filled(chosen)
+    calorimeters_exist(chosen)
 
 
 def names_exist(chosen: "Settings") -> None:
@@ -257,3 +258,39 @@ def _of_tagging(chosen: "Settings") -> Iterator[tuple[str, str]]:
     for other, stand_ins in chosen.tagging.evaluation.alternatives.items():
         for name in (*stand_ins, *stand_ins.values()):
             yield f"tagging.evaluation.alternatives.{other}", name
+
+
+def calorimeters_exist(chosen: "Settings") -> None:
+    """Check what the detector takes of the stage calorimetry, and that stage of the ntuples."""
+    response = chosen.ntuples.detector.calorimeter.electromagnetic
+    where = "ntuples.detector.calorimeter.electromagnetic"
+    stage = chosen.calorimetry
+    if response.kind != "resolution":
+        if stage is None:
+            raise ValueError(f"{where}: showers need the stage calorimetry, which is null")
+        if response.detector not in stage.detectors:
+            known = list(stage.detectors)
+            raise ValueError(
+                f"{where}.detector: no detector is called {response.detector!r}"
+                f"{nearest(response.detector, known)}"
+            )
+    if response.kind == "model" and stage is not None:
+        if response.model not in stage.models:
+            known = list(stage.models)
+            raise ValueError(
+                f"{where}.model: no model is called {response.model!r}"
+                f"{nearest(response.model, known)}"
+            )
+        learned = stage.detector_of(response.model)
+        if learned not in (None, response.detector):
+            raise ValueError(
+                f"{where}.model: {response.model!r} has learned showers of the detector "
+                f"{learned!r}, and {response.detector!r} is asked for"
+            )
+    for name in stage.downstream.samples if stage and stage.downstream else ():
+        sample = chosen.ntuples.samples.get(name)
+        if sample is None or sample.kind != "generated":
+            raise ValueError(
+                f"calorimetry.downstream.samples: {name!r} is no generated sample of "
+                "ntuples.samples; name one, or take calorimetry.downstream: null"
+            )

@@ -49,6 +49,9 @@ def without_unwanted_defaults(
         **values,
         "ntuples": {**values["ntuples"], "samples": samples},
         "jets": {**values["jets"], "figures": figures},
+        "calorimetry": _without_default_events(
+            values["calorimetry"], defaults["calorimetry"]["downstream"], samples
+        ),
         "tagging": _without_default_taggers(
             values["tagging"], defaults["tagging"]["taggers"], samples
         ),
@@ -159,3 +162,14 @@ def _samples(measurement: Mapping[str, Any]) -> set[str]:
     parts = [measurement["simulation"], measurement["data"], measurement["background"]]
     parts += measurement["alternatives"].values()
     return {name for part in parts if part is not None for name in part["samples"]}
+
+
+def _without_default_events(
+    calorimetry: Any, default: Mapping[str, Any], samples: Mapping[str, Any]
+) -> Any:
+    """Drop the comparison of events of a default sample that is not there."""
+    if not isinstance(calorimetry, Mapping) or calorimetry.get("downstream") != default:
+        return calorimetry
+    if all(name in samples for name in default["samples"]):
+        return calorimetry
+    return {**calorimetry, "downstream": None}

@@ -7,8 +7,8 @@ import pytest
 
 from fullchain.errors import InputError
 from fullchain.ntuples import processes, pythia_events
-from fullchain.ntuples.generate import blocks_of
 from fullchain.ntuples.generation_settings import BeamSettings, GeneratedSample, PoolSettings
+from fullchain.ntuples.sample_part import blocks_of
 from fullchain.ntuples.settings import NtuplesSettings
 
 QCD = {"process": "qcd", "events": 1000, "pthat_min": 525.0, "pthat_max": 675.0}

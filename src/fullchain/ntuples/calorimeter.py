@@ -30,7 +30,8 @@ class Deposits:
     """What particles leave in one calorimeter: flat arrays, energy in GeV.
 
     `track` is the momentum [GeV] of the track that belongs to the deposit, 0 without one; `hard`
-    says whether the particle comes from the hard collision.
+    says whether the particle comes from the hard collision. `showered` is the part of the energy
+    [GeV] that is made of showers and has fluctuated already; None: nothing of any deposit.
     """
 
     event: Array
@@ -42,6 +43,7 @@ class Deposits:
     energy: Array
     track: Array
     hard: Array
+    showered: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Clusters:
     `hard_fraction` the part of the energy without track that comes from the hard collision (of all
     energy, where each deposit has a track). Positions are means weighted with the energy without
     track, because that is what a neutral candidate is made of. `key` is the number of event and
-    cell (`cell_key`), by which clusters are ordered.
+    cell (`cell_key`), by which clusters are ordered. `showered` is the sum of that of the deposits.
     """
 
     event: Array
@@ -64,6 +66,7 @@ class Clusters:
     energy: Array
     track: Array
     hard_fraction: Array
+    showered: Array | None = None
 
 
 def cell_sizes(electromagnetic: bool, settings: CalorimeterSettings) -> Sizes:
@@ -115,7 +118,11 @@ def cluster(deposits: Deposits, sizes: Sizes) -> Clusters:
     ValueError
         The cells are so small that their numbers overflow.
     """
-    key = cell_key(deposits.event, deposits.eta, deposits.phi, sizes)
+    return summed(deposits, cell_key(deposits.event, deposits.eta, deposits.phi, sizes))
+
+
+def summed(deposits: Deposits, key: Array) -> Clusters:
+    """Sum the deposits of equal keys; deposits of two events have different ones."""
     order = np.argsort(key, kind="stable")
     ordered = key[order]
     begin = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else order
@@ -142,6 +149,7 @@ def cluster(deposits: Deposits, sizes: Sizes) -> Clusters:
         energy=energy,
         track=total(deposits.track),
         hard_fraction=total(weight * deposits.hard) / norm,
+        showered=None if deposits.showered is None else total(deposits.showered),
     )
 
 

@@ -6,11 +6,12 @@ particle flow in the manner of CMS (arXiv:1706.04965) and of Delphes 3 (arXiv:13
 charged candidates from tracks and neutral ones from what the calorimeters hold beyond the tracks.
 Photons convert before, and the pairs radiate (`material`). Left out, in that the parameterisations
 only absorb their mean effect: bremsstrahlung of other electrons, nuclear interactions, decays in
-flight, noise, and the loss of tracks in dense jets.
+flight, noise, and the loss of tracks in dense jets. Photons and electrons may become showers that
+spread over crystals (`shower_response`).
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ from fullchain.ntuples.helix import calorimeter_entrance
 from fullchain.ntuples.particles import Particles, pseudorapidity
 from fullchain.ntuples.tracker import Tracks
 from fullchain.ntuples.vertices import Association, Vertices
+
+if TYPE_CHECKING:
+    from fullchain.ntuples.shower_response import Showering
 
 Array = NDArray[Any]
 
@@ -68,7 +72,11 @@ class Reconstructed:
 
 
 def reconstruct(
-    particles: Particles, events: int, settings: DetectorSettings, random: np.random.Generator
+    particles: Particles,
+    events: int,
+    settings: DetectorSettings,
+    random: np.random.Generator,
+    showers: "Showering | None" = None,
 ) -> Reconstructed:
     """Run the detector.
 
@@ -82,29 +90,36 @@ def reconstruct(
         Efficiencies, resolutions, thresholds.
     random
         Stream of this block of events.
+    showers
+        Makes clusters of photons and electrons, with a stream of its own from which all numbers
+        of the electromagnetic calorimeter are drawn; None: the resolution formula, from `random`.
     """
+    light = random if showers is None else showers.random
     calo = settings.calorimeter
     particles = material.convert(particles, calo.radius, calo.half_length, random)
     tracks = tracker.reconstruct(particles, settings.tracker, random)
     found = vertices.reconstruct(tracks, events, settings.vertices)
     association = vertices.associate(tracks, found, settings.vertices)
-    ecal, hcal = _deposits(particles, tracks, settings)
+    ecal, hcal = _deposits(particles, tracks, settings, showers)
     z0 = vertices.leading_z(found)
     hadrons = _excess(hcal, _measured(hcal, calo, random, False), calo, random, False)
-    photons = _measured(ecal, calo, random, True)
+    photons = _measured(ecal, calo, light, True)
     hcal, hadrons, absorbed = _absorb(hcal, hadrons, ecal, photons, calo)
     photons[absorbed] = 0.0
-    photons = _excess(ecal, photons, calo, random, True)
+    photons = _excess(ecal, photons, calo, light, True)
     parts = [
         _from_tracks(tracks, association),
-        _neutral(ecal, photons, z0, calo, random, electromagnetic=True),
+        _neutral(ecal, photons, z0, calo, light, electromagnetic=True),
         _neutral(hcal, hadrons, z0, calo, random, electromagnetic=False),
     ]
     return Reconstructed(_ordered(parts), found)
 
 
 def _deposits(
-    particles: Particles, tracks: Tracks, settings: DetectorSettings
+    particles: Particles,
+    tracks: Tracks,
+    settings: DetectorSettings,
+    showers: "Showering | None",
 ) -> tuple[Clusters, Clusters]:
     """Sum what particles leave in the electromagnetic and in the hadronic calorimeter.
 
@@ -124,9 +139,9 @@ def _deposits(
     response = calorimeter.response(particles.e, eta, light, calo)
     energy = particles.e * response
 
-    def clusters(chosen: Array, electromagnetic: bool) -> Clusters:
+    def deposits(chosen: Array) -> Deposits:
         at = np.flatnonzero(chosen)
-        deposits = Deposits(
+        return Deposits(
             event=particles.event[at],
             eta=eta[at],
             phi=phi[at],
@@ -137,9 +152,12 @@ def _deposits(
             track=momentum[at],
             hard=(particles.interaction[at] == 0).astype(float),
         )
-        return calorimeter.cluster(deposits, calorimeter.cell_sizes(electromagnetic, calo))
 
-    return clusters(seen & light, True), clusters(seen & ~light, False)
+    electromagnetic, hadronic = deposits(seen & light), deposits(seen & ~light)
+    hcal = calorimeter.cluster(hadronic, calorimeter.cell_sizes(False, calo))
+    if showers is not None:
+        return showers.clusters(electromagnetic, code[seen & light] == 22, calo), hcal
+    return calorimeter.cluster(electromagnetic, calorimeter.cell_sizes(True, calo)), hcal
 
 
 def _measured(
@@ -148,9 +166,12 @@ def _measured(
     random: np.random.Generator,
     electromagnetic: bool,
 ) -> Array:
-    """Draw the measured energy of clusters."""
+    """Draw the measured energy of clusters; what showers gave has fluctuated, but for noise."""
     resolution = calorimeter.ecal_resolution if electromagnetic else calorimeter.hcal_resolution
-    sigma = resolution(clusters.energy, clusters.eta, settings)
+    pointlike = clusters.energy
+    if clusters.showered is not None:
+        pointlike = np.maximum(clusters.energy - clusters.showered, 0.0)
+    sigma = resolution(pointlike, clusters.eta, settings)
     return calorimeter.smear(clusters.energy, sigma, random)
 
 
@@ -216,6 +237,9 @@ def _neutral(
     forward = np.abs(clusters.eta[at]) >= ENDCAP_END
     angle = settings.ecal_angle if electromagnetic else settings.hcal_angle
     width = np.where(forward, settings.forward_cell / 4.0, angle)
+    if clusters.showered is not None:
+        # The place of a shower is measured, with the crystals that it reaches.
+        width = np.where(clusters.showered[at] > 0.5 * clusters.energy[at], 0.0, width)
     noise = random.standard_normal((2, len(at))) * width
     x, y = clusters.x[at], clusters.y[at]
     event = clusters.event[at]

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from fullchain.model import SettingsModel
+from fullchain.ntuples.electromagnetic_settings import ElectromagneticResponse, ResolutionResponse
 
 
 class TrackerSettings(SettingsModel):
@@ -126,6 +127,11 @@ class CalorimeterSettings(SettingsModel):
     )
     ecal_angle: float = Field(0.004, ge=0, description="angular resolution of photons [rad]")
     hcal_angle: float = Field(0.020, ge=0, description="angular resolution of hadrons [rad]")
+    electromagnetic: ElectromagneticResponse = Field(
+        ResolutionResponse(),
+        description="photons and electrons of |eta| < 3: resolution (a formula), parameterised or "
+        "model (showers that spread over crystals)",
+    )
 
 
 class VertexSettings(SettingsModel):

@@ -1,7 +1,7 @@
 """From the generator to the content of events, block by block."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from fullchain.ntuples.generation_settings import (
 from fullchain.ntuples.particles import concatenate
 from fullchain.ntuples.pileup_overlay import Overlay, Pool, draw_means, overlay
 from fullchain.seeds import derive, stream
+
+if TYPE_CHECKING:
+    from fullchain.ntuples.shower_response import Showering
 
 
 class Simulation:
@@ -36,6 +39,8 @@ class Simulation:
         The seed of the configuration.
     pool
         Minimum-bias collisions; needed by a sample with pile-up.
+    showers
+        Response of the electromagnetic calorimeter; None: the resolution formula.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class Simulation:
         detector: DetectorSettings,
         objects: ObjectSettings,
         pool: Pool | None = None,
+        showers: "Showering | None" = None,
     ) -> None:
         if sample.has_pileup and pool is None:
             raise ValueError(f"sample {name} has pile-up, but no pool was given")
@@ -60,6 +66,7 @@ class Simulation:
         self.detector = detector
         self.objects = objects
         self.pool = pool
+        self.showers = showers
 
     def blocks(self, first: int, number: int) -> Iterator[Collections]:
         """Make `number` blocks of events, from block `first`."""
@@ -88,8 +95,9 @@ class Simulation:
             added = self._pileup(block)
             mean, number = added.mean, added.number
             particles = concatenate([particles, added.particles])
+        showers = self.showers and self.showers.of_block(self.random("showers", block))
         reconstructed = detector.reconstruct(
-            particles, BLOCK, self.detector, self.random("detector", block)
+            particles, BLOCK, self.detector, self.random("detector", block), showers
         )
         return Simulated(
             block=block,

@@ -1,0 +1,1 @@
+"""Geometries that come with fullchain, in XML files of its own."""

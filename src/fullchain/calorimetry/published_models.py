@@ -1,0 +1,73 @@
+"""Published generators of showers beside which ours are set: quality, time and size.
+
+From the final results of the CaloChallenge (C. Krause et al., 2410.21611). Its showers are those of
+Geant4 in other calorimeters than ours, and its times are of another machine.
+"""
+
+from dataclasses import dataclass
+
+SOURCE = "CaloChallenge final results, 2410.21611"
+
+STATEMENT = (
+    "Published entries are of the CaloChallenge (final results, 2410.21611): its showers are of "
+    "Geant4, ours are not, and its times are of another machine; they show what is usual, and are "
+    "no comparison of like with like. Its classifiers are those of the official mode"
+)
+
+BATCHES = (1, 100, 10000)
+"""Batch sizes of the published times."""
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """One entry.
+
+    Parameters
+    ----------
+    name
+        Of the model.
+    low, high
+        AUC of the low- and of the high-level classifier.
+    fpd
+        Frechet distance, or None.
+    cpu_ms
+        Milliseconds per shower on a CPU at `BATCHES`, or None.
+    parameters
+        Number of trained numbers, or None.
+    """
+
+    name: str
+    low: float
+    high: float
+    fpd: float | None = None
+    cpu_ms: tuple[float, float, float] | None = None
+    parameters: float | None = None
+
+
+# The distance of CaloFlow is given once for teacher and student, and is left out.
+SETS: dict[int, tuple[str, tuple[PublishedModel, ...]]] = {
+    368: (
+        "set 1, photons",
+        (
+            PublishedModel("Geant4 against itself", 0.499, 0.500, 0.12e-3),
+            PublishedModel("CaloINN", 0.626, 0.638, 3.90e-3, (37.9, 2.78, 2.88), 18.8e6),
+            PublishedModel("CaloDiffusion", 0.635, 0.536, 0.65e-3, (15677, 4266, 4500), 0.52e6),
+            PublishedModel("CaloFlow teacher", 0.733, 0.636, None, None, 28e6),
+            PublishedModel("CaloFlow student", 0.761, 0.667, None, (576, 11.1, 6.1), 57e6),
+            PublishedModel("BoloGAN", 0.927, 0.966, 142e-3, (106, 1.73, 0.55), 0.37e6),
+        ),
+    ),
+    6480: (
+        "set 2, electrons",
+        (
+            PublishedModel("CaloDREAM", 0.531, 0.521, 24.6e-3, (16942, 5052, 5727), 28.4e6),
+            PublishedModel("CaloINN", 0.743, 0.865, 733e-3, (388, 60, 46), 271e6),
+        ),
+    ),
+}
+"""By the number of voxels: name of the data set, and entries."""
+
+
+def published(voxels: int) -> tuple[str, tuple[PublishedModel, ...]]:
+    """Give the data set with so many voxels and its entries; none for another geometry."""
+    return SETS.get(voxels, ("", ()))

@@ -1,0 +1,92 @@
+"""Names within the stage, and what it and the ntuples take of each other."""
+
+import pytest
+
+from fullchain.calorimetry.figure_names import names
+from fullchain.errors import InputError
+from fullchain.settings import Settings, validate
+
+LEARNED = {"kind": "model", "model": "crystal"}
+
+
+def calorimetry(**changes):
+    found = validate({"calorimetry": changes}).calorimetry
+    assert found is not None
+    return found
+
+
+def response(electromagnetic, **stages):
+    calorimeter = {"electromagnetic": electromagnetic}
+    return validate({"ntuples": {"detector": {"calorimeter": calorimeter}}, **stages})
+
+
+def test_models_and_references_are_judged_with_the_showers_of_their_set():
+    stage = calorimetry(models={"vae": {"judged": False}})
+    assert stage.judged_models() == ["coupling", "matching"]
+    assert stage.references() == {"photons_reference": "photons"}
+    assert stage.set_of("photons_reference") == stage.set_of("coupling") == "photons"
+    assert stage.threshold_of("photons") == 1.0 and stage.threshold_of("crystal") == 0.5
+
+
+def test_bespoke_solvers_are_compared_with_those_of_their_teacher():
+    stage = calorimetry(models={"quick": {"kind": "bespoke", "teacher": "matching"}})
+    assert stage.solved_models() == {"matching": ["quick"]}
+    assert stage.teacher_of("quick") == "matching" and stage.teacher_of("coupling") == ""
+
+
+def test_files_have_no_detector():
+    files = {"kind": "files", "train": ["a.hdf5"], "test": ["b.hdf5"], "threshold": 2.0}
+    stage = calorimetry(showers={"mine": files}, models={"vae": {"showers": "mine"}})
+    assert stage.detector_of("vae") is None and stage.threshold_of("mine") == 2.0
+    assert stage.references() == {"photons_reference": "photons", "mine_reference": "mine"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"showers": {"photons": {"detector": "crystl"}}}, "crystal"),
+        ({"models": {"vae": {"showers": "photon"}}}, "photons"),
+        ({"models": {"quick": {"kind": "bespoke", "teacher": "vae"}}}, "kind 'matching'"),
+        ({"models": {"student": {"kind": "student", "teacher": "teacher"}}}, "teacher"),
+        ({"models": {"vae": None}, "controlled": ["vae"]}, "controlled"),
+        ({"controlled": ["crystal"]}, "not judged"),
+        ({"downstream": {"models": ["coupling"]}}, "'set1_photons'"),
+        ({"downstream": {"samples": ["pythia"]}}, "no generated sample"),
+        ({"models": {"vae": {"showers": "crystal"}}}, "give that"),
+        ({"models": {"photons_reference": {"kind": "vae"}}}, "take another name"),
+    ],
+)
+def test_wrong_names_are_named(changes, told):
+    with pytest.raises(InputError, match="calorimetry") as problem:
+        validate({"calorimetry": changes})
+    assert told in str(problem.value)
+
+
+def test_the_detector_takes_showers_that_are_there():
+    assert response(LEARNED).calorimetry is not None
+    with pytest.raises(InputError, match="calorimetry, which is null"):
+        response(LEARNED, calorimetry=None)
+    with pytest.raises(InputError, match=r"no model is called 'cristal'.*crystal"):
+        response({**LEARNED, "model": "cristal"})
+    with pytest.raises(InputError, match="'set1_photons'"):
+        response({**LEARNED, "model": "coupling"})
+    with pytest.raises(InputError, match="no detector is called 'crystals'"):
+        response({"kind": "parameterised", "detector": "crystals"})
+
+
+def test_events_of_a_default_sample_are_left_out_with_it():
+    own = {"kind": "generated", "process": "qcd", "events": 100, "pthat_min": 100.0}
+    chosen = validate(
+        {
+            "ntuples": {"keep_default_samples": False, "samples": {"mine": own}},
+            "tagging": None,
+            "pileup": None,
+            "inference": None,
+        }
+    )
+    assert chosen.calorimetry is not None and chosen.calorimetry.downstream is None
+
+
+def test_every_figure_has_a_name_of_its_own():
+    found = names(Settings().calorimetry)
+    assert len(found) == len(set(found)) > 15

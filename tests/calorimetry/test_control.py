@@ -1,0 +1,198 @@
+"""Weights of a discriminator: those of densities that are known, closure, resampling, bad input."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fullchain.calorimetry import (
+    control,
+    control_figure_names,
+    control_figures,
+    control_numbers,
+    geometry,
+    gflash,
+    reweighting,
+    shower_file,
+    weighted_features,
+)
+from fullchain.calorimetry.classifier_settings import ClassifierSettings
+from fullchain.calorimetry.classifier_training import Rows
+from fullchain.calorimetry.control_settings import ControlSettings
+from fullchain.calorimetry.shower_file import Showers
+from fullchain.errors import InputError
+from fullchain.metrics import write_metrics
+from fullchain.stage_tables import write_tables
+from fullchain.step import Given
+
+FAST = ClassifierSettings(
+    layers=[32, 32],
+    replicas=50,
+    levels=["high"],
+    training={"epochs": 6, "batch_size": 200, "learning_rate": 3e-3, "patience": 3},
+)
+
+
+def gaussians(number, shift, seed):
+    random = np.random.default_rng(seed)
+    simulated, generated = random.normal(size=(2, number, 2))
+    generated[:, 0] += shift
+    return simulated, generated
+
+
+@pytest.mark.parametrize("calibration", ["temperature", "none"])
+def test_weights_are_the_ratio_of_densities_and_close(calibration):
+    number, shift = 8000, 0.6
+    simulated, generated = gaussians(number, shift, 1)
+    rows = Rows.joined(simulated, generated)
+    found = reweighting.log_ratios(rows, 2, calibration, FAST, 2, "gaussians")
+    exact = 0.5 * shift**2 - shift * rows.values[:, 0]
+    inside = np.abs(exact) < 1.0
+    assert np.sqrt(np.mean((found - exact)[inside] ** 2)) < 0.15
+    weight = reweighting.weights(found[number:], np.ones(number), 1)
+    # The mean of what was shifted comes back, and what was not stays.
+    error = np.sqrt((weight**2).sum()) / weight.sum()
+    assert generated[:, 0].mean() > 0.5
+    assert np.average(generated[:, 0], weights=weight) == pytest.approx(0.0, abs=4 * error + 0.03)
+    assert np.average(generated[:, 1], weights=weight) == pytest.approx(0.0, abs=4 * error + 0.03)
+    # Of the exact weights exp(c - s x) the effective number is n exp(-s^2).
+    expected = number * np.exp(-(shift**2))
+    assert reweighting.effective_number(weight) == pytest.approx(expected, rel=0.2)
+    edges = np.linspace(-3, 3, 31)
+    made = weighted_features.compared(simulated[:, 0], generated[:, 0], weight, edges, 30, 3)
+    before, after = made["separation_before"][0], made["separation_after"][0]
+    assert before > 20 * made["by_chance_before"]
+    assert after < before / 10
+
+
+def test_no_shower_is_weighted_by_a_network_that_saw_it():
+    # With inputs that are noise a network learns the showers by heart, and only those.
+    random = np.random.default_rng(3)
+    rows = Rows.joined(*random.normal(size=(2, 200, 60)))
+    heart = FAST.model_copy(
+        update={
+            "validation": 0.1,
+            "training": FAST.training.model_copy(update={"epochs": 40, "patience": 40}),
+        }
+    )
+    found = reweighting.log_ratios(rows, 4, "none", heart, 5, "noise")
+    # Medians of both kinds agree where the network has not seen the showers.
+    difference = np.median(found[:200]) - np.median(found[200:])
+    assert abs(difference) < 0.5 * found.std() + 1e-3
+
+
+def test_chance_alone_gives_what_is_foretold():
+    random = np.random.default_rng(4)
+    edges = np.linspace(-3, 3, 21)
+    weight = random.exponential(size=3000) + 0.2
+    found, foretold = [], []
+    for seed in range(40):
+        first, second = np.random.default_rng(seed).normal(size=(2, 3000))
+        made = weighted_features.compared(first, second, weight, edges, 2, 1)
+        found.append(made["separation_after"][0])
+        foretold.append(made["by_chance_after"])
+    spread = np.std(found) / np.sqrt(40)
+    assert np.mean(found) == pytest.approx(np.mean(foretold), abs=4 * spread + 1e-4)
+
+
+@given(st.integers(1, 60), st.integers(1, 500), st.integers(0, 100))
+def test_weights_have_mean_one_at_each_energy(groups, number, seed):
+    random = np.random.default_rng(seed)
+    energies = np.exp(random.normal(size=number)).round(1) + 1.0
+    weight = reweighting.weights(random.normal(size=number), energies, groups)
+    of = reweighting.energy_groups(energies, groups)
+    assert of.max() < groups or len(np.unique(energies)) <= groups
+    np.testing.assert_allclose(np.bincount(of, weight), np.bincount(of))
+    for one in np.unique(energies):
+        assert len(np.unique(of[energies == one])) == 1
+
+
+def test_constant_weights_change_nothing():
+    energies = np.repeat([1.0, 2.0], 500)
+    weight = reweighting.weights(np.full(1000, -2.0), energies, 10)
+    np.testing.assert_allclose(weight, 1.0)
+    assert reweighting.effective_number(weight) == pytest.approx(1000)
+    kept = reweighting.accepted(weight, 1.0, np.random.default_rng(1))
+    assert len(kept.rows) == 1000
+    assert kept.beyond == 0.0
+
+
+def test_resampling_accepts_in_proportion_to_weights():
+    random = np.random.default_rng(6)
+    generated = random.normal(size=100_000) + 0.5
+    weight = np.exp(0.125 - 0.5 * generated)
+    kept = reweighting.accepted(weight, 8.0, random)
+    assert generated[kept.rows].mean() == pytest.approx(0.0, abs=0.05)
+    assert kept.efficiency == pytest.approx(1 / 8, abs=0.005)
+    assert 0 <= kept.beyond < 1e-3
+    clipped = reweighting.clipped(weight, 2.0, np.ones(100_000), 1)
+    assert clipped.mean() == pytest.approx(1.0)
+    assert clipped.max() < 2.2
+
+
+def test_weights_that_are_none():
+    energies = np.ones(3)
+    with pytest.raises(InputError, match="no finite weight to 1 showers"):
+        reweighting.weights(np.array([0.0, np.nan, 1.0]), energies, 1)
+    with pytest.raises(InputError, match="all weights are zero for incident energies around 1 MeV"):
+        reweighting.weights(np.full(3, -1000.0), energies, 1)
+    with pytest.raises(InputError, match="none of 3 showers is accepted"):
+        reweighting.accepted(np.full(3, 1e-9), 1e9, np.random.default_rng(1))
+    with pytest.raises(InputError, match="too few for 3 folds"):
+        rows = Rows.joined(np.ones((5, 2)), np.ones((50, 2)))
+        reweighting.log_ratios(rows, 3, "none", FAST, 1, "few")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("control")
+    voxels = geometry.load("set1_photons")
+    geometry.write(voxels, folder / "geometry.xml")
+    depths = ((0.0, 1.5), (1.5, 6.0), (6.0, 20.0), (20.0, 23.0), (23.0, 40.0))
+    random = np.random.default_rng(1)
+    energies = 2.0 ** random.integers(11, 13, 900)
+    for name, moliere in (("test", 30.0), ("generated", 36.0)):
+        detector = gflash.Detector(voxels, gflash.Medium(74, 7.4, moliere), depths, 1.0)
+        made = gflash.showers(energies, detector, random, photons=True)
+        shower_file.write(folder / f"{name}.h5", Showers(energies, made))
+    return folder
+
+
+def run(folder, output, resampled=None):
+    chosen = ControlSettings(level="high", folds=2, classifier=FAST, replicas=20)
+    control.main(
+        name="model",
+        showers_set="photons",
+        generated=folder / "generated.h5",
+        test=folder / "test.h5",
+        geometry_xml=folder / "geometry.xml",
+        threshold=1.0,
+        output=output,
+        resampled=resampled,
+        settings=Given({"seed": 1, "calorimetry": {"control": chosen.model_dump(mode="json")}}),
+    )
+    return json.loads(output.read_text())
+
+
+def test_the_step(files, tmp_path):
+    found = run(files, tmp_path / "control.json", tmp_path / "resampled.h5")
+    auc = found["levels"]["high"]
+    assert auc["before"]["auc"][0] > 0.65
+    assert auc["after"]["auc"][0] < auc["before"]["auc"][0] - 0.05
+    kept = shower_file.read(tmp_path / "resampled.h5", geometry.load("set1_photons"))
+    assert len(kept) == found["resampling"]["accepted"]
+    generated = shower_file.read(files / "generated.h5", geometry.load("set1_photons"))
+    assert {row.tobytes() for row in kept.voxels} <= {row.tobytes() for row in generated.voxels}
+    means = control_numbers.mean_separations(found)
+    assert means["width_r"]["after"][0] < means["width_r"]["before"][0]
+    run(files, tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "control.json").read_bytes()
+    drawn = control_figures.figures([found])
+    assert list(drawn) == control_figure_names.control_figure_names(["model"])
+    for fig, caption in drawn.values():
+        fig.savefig(tmp_path / "figure.png")
+        assert "model" in caption
+    write_metrics(tmp_path / "metrics.json", "calorimetry", control_numbers.metrics([found]))
+    write_tables(tmp_path / "tables.json", "calorimetry", control_numbers.tables([found]))
