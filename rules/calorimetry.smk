@@ -213,7 +213,7 @@ rule calorimetry_sample:
         log_of("calorimetry_sample", "{shower_model}"),
     benchmark:
         bench_of("calorimetry_sample", "{shower_model}")
-    threads: 1
+    threads: lambda w: SHOWER_MODELS[w.shower_model].training.threads
     resources:
         mem_mb=2000,
         runtime=240,
@@ -395,7 +395,7 @@ rule calorimetry_vary:
         log_of("calorimetry_vary", "{shower_model}"),
     benchmark:
         bench_of("calorimetry_vary", "{shower_model}")
-    threads: 1
+    threads: lambda w: SHOWER_MODELS[w.shower_model].training.threads
     resources:
         mem_mb=2000,
         runtime=120,

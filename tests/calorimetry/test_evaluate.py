@@ -185,25 +185,6 @@ def test_a_spectrum_is_cut_into_slices(files):
     assert len(marked) == 1 and marked[0]["range"][0] <= 1e4 < marked[0]["range"][1]
 
 
-def test_draws_of_weights_give_a_spread(files):
-    at = energies()
-    paths = []
-    for number in range(4):
-        paths.append(files / f"draw{number}.h5")
-        shower_file.write(paths[-1], showers(at, 20 + number, scale=1.0 + 0.03 * number))
-    found = run(files, "good", "draws", draws=paths)["draws"]
-    assert found["number"] == 4
-    # Models that differ by 3 % each spread more than showers of one model.
-    mean, spread = (
-        np.array(found["histograms"]["E_tot_over_E_inc"][k]) for k in ("mean", "spread")
-    )
-    assert sum(mean) == pytest.approx(800)
-    peak = mean > 20
-    assert (spread[peak] / np.sqrt(mean[peak])).mean() > 1.3
-    with pytest.raises(InputError, match="two files or more"):
-        run(files, "good", "draws", draws=paths[:1])
-
-
 def _wrong(files, name, showers_of):
     shower_file.write(files / f"{name}.h5", showers_of)
     return name

@@ -46,7 +46,6 @@ def contents(tmp_path_factory):
             geometry_xml=folder / "geometry.xml",
             threshold=1.0,
             left_out=[1e4] if name == "flow" else [],
-            draws=[folder / "flow.h5", folder / "reference.h5"] if name == "flow" else [],
             role="model" if name == "flow" else "reference",
             evaluation=folder / f"{name}.json",
             settings=Given(SETTINGS),

@@ -16,7 +16,7 @@ from fullchain.calorimetry import cell_flow, refine, refinement_file
 from fullchain.calorimetry.cell_flow import CellFlow, divided, joined, order, parts_of, ratios_of
 from fullchain.calorimetry.photon_images import PION_MASS, coarse_of, drawn, photon_images
 from fullchain.calorimetry.photon_separation import judged, resolved, second_maximum
-from fullchain.calorimetry.refinement_closure import closure, separations, width
+from fullchain.calorimetry.refinement_closure import closure, width
 from fullchain.calorimetry.refinement_figure_names import refinement_figure_names
 from fullchain.calorimetry.refinement_figures import figures
 from fullchain.calorimetry.refinement_numbers import metrics, tables
@@ -241,7 +241,6 @@ def test_closure_of_equal_and_of_different_images():
     floor, other = (found["cell"]["of"][name]["separation"] for name in ("floor", "refined"))
     assert floor[0] < 0.005
     assert other[0] > floor[0] + 5 * other[1]
-    assert separations(np.array([0.5, 0.5]), np.array([0.5, 0.5])) == 0
 
 
 def test_width_of_two_points():

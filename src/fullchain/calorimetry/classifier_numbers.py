@@ -3,7 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fullchain.calorimetry.published_models import SOURCE, PublishedModel, published
+from fullchain.calorimetry.published_models import (
+    SOURCE,
+    PublishedModel,
+    published,
+    reference,
+)
 from fullchain.metrics import Metric
 from fullchain.stage_tables import Cell, Number, Table
 
@@ -11,9 +16,6 @@ Content = Mapping[str, Any]
 
 LEVELS = {"low": "low level", "trees": "low level, boosted trees", "high": "high level"}
 """What classifiers see; `trees` see what the network of the low level does."""
-
-GEANT4, USUAL = "Geant4 against itself", "CaloINN"
-"""Published entries beside which the floor and models are set."""
 
 
 def by_set(contents: Sequence[Content]) -> dict[str, list[Content]]:
@@ -74,9 +76,8 @@ def _of(content: Content) -> Iterator[Metric]:
 
 
 def _beside(content: Content) -> PublishedModel | None:
-    wanted = GEANT4 if content["role"] == "reference" else USUAL
     known = {model.name: model for model in published(content["geometry"]["voxels"])[1]}
-    return known.get(wanted)
+    return known.get(reference(content["role"]))
 
 
 def tables(contents: Sequence[Content]) -> list[Table]:

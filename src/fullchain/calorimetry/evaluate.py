@@ -21,7 +21,6 @@ from fullchain.calorimetry import (
     kernel_distance,
     shower_file,
     shower_sums,
-    weight_draws,
 )
 from fullchain.calorimetry.comparison import Pair
 from fullchain.calorimetry.evaluation_checks import check, check_units, energies_of
@@ -62,10 +61,6 @@ def main(
     model: Annotated[
         str, Option("name in calorimetry.models whose energies left out of training are marked")
     ] = "",
-    draws: Annotated[
-        list[Path],
-        Input("showers of a Bayesian model with other weights each, HDF5: their spread is saved"),
-    ] = [],  # noqa: B006
     left_out: Annotated[list[float], Option("energies left out of training [MeV]")] = [],  # noqa: B006
     role: Annotated[
         Literal["model", "reference"],
@@ -113,11 +108,6 @@ def main(
         }
         advance(1)
         content["distances"] = distances(both, chosen, settings.seed)
-        if draws:
-            several = [shower_sums.measure(_chunks(path, shape), shape, least) for path in draws]
-            for path, one in zip(draws, several, strict=True):
-                check(one, expected, (str(path), str(test)), role == "model", chosen.least)
-            content["draws"] = weight_draws.spread(several, expected, shape, least)
         at = energy_comparison.at_energies(
             both,
             (sums[0], sums[1]),

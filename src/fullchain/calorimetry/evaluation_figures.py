@@ -18,7 +18,7 @@ from fullchain.calorimetry import (
 from fullchain.calorimetry.evaluation_looks import Content, Drawn, looks
 from fullchain.calorimetry.evaluation_numbers import WORDS, by_set, geometry_of
 
-PUBLISHED_MARKERS = {"Geant4": "4", "CaloINN": "1", "CaloDiffusion": "2"}
+PUBLISHED_MARKERS = {"Geant4 against itself": "4", "CaloINN": "1", "CaloDiffusion": "2"}
 
 
 def figures(contents: Sequence[Content]) -> dict[str, Drawn]:

@@ -35,7 +35,7 @@ def energies(contents: Sequence[Content]) -> Drawn:
     return figure, (
         f"Energies of showers, {contents[0]['set']}: total energy over that of the particle and "
         "energies of layers; below, the ratio to the full simulation (grey), with its statistical "
-        "error as a band, in bins with ten entries or more." + _spread_words(contents)
+        "error as a band, in bins with ten entries or more."
     )
 
 
@@ -59,7 +59,7 @@ def positions(contents: Sequence[Content]) -> Drawn:
     return figure, (
         f"Centres of energy and widths of showers, {contents[0]['set']}: in the two layers with "
         "most energy; below, the ratio to the full simulation (grey), with its statistical error "
-        "as a band." + _spread_words(contents)
+        "as a band."
     )
 
 
@@ -76,12 +76,6 @@ def voxels(contents: Sequence[Content]) -> Drawn:
         "full simulation (grey), with its statistical error as a band. Errors of the spectrum take "
         "voxels as independent."
     )
-
-
-def _spread_words(contents: Sequence[Content]) -> str:
-    if any("draws" in one for one in contents):
-        return " Coloured bands: spread over draws of the weights of a Bayesian model."
-    return ""
 
 
 def _grid(
@@ -148,11 +142,6 @@ def _panel(
         look = {"color": style["color"], "linestyle": style["linestyle"]}
         drawing.histogram(ax, values, edges, label=style["label"], **look)
         drawing.ratio_histogram(ratio, values, None, enough, edges, **look)
-        draws = content.get("draws", {}).get("histograms", {}).get(name)
-        if draws is not None:
-            mean, width = (np.array(draws[key][1:-1]) for key in ("mean", "spread"))
-            drawing.band(ax, mean, width, edges, color=style["color"])
-            drawing.band(ratio, mean / enough, width / enough, edges, color=style["color"])
     filled = np.flatnonzero(test >= max(2.0, 1e-4 * test.sum()))
     if len(filled):
         low, high = edges[max(0, filled[0] - 1)], edges[min(len(edges) - 1, filled[-1] + 2)]

@@ -5,6 +5,7 @@ from typing import Any
 
 from fullchain.calorimetry import published_evaluation as published
 from fullchain.calorimetry.geometry import Geometry, parse
+from fullchain.calorimetry.published_models import reference
 from fullchain.metrics import Metric
 from fullchain.stage_tables import Cell, Number, Table
 
@@ -72,7 +73,7 @@ def metrics(contents: Sequence[Content]) -> list[Metric]:
 
 def _separations(content: Content) -> Iterator[Metric]:
     known = published.separations(geometry_of(content).voxels)
-    beside = published.reference(content["role"])
+    beside = reference(content["role"])
     for kind, entry in content["means"].items():
         value = known.get(beside, {}).get(kind)
         note = f"expected of equal distributions {entry['expected']:.2g}"
@@ -88,7 +89,7 @@ def _separations(content: Content) -> Iterator[Metric]:
 def _distances(content: Content) -> Iterator[Metric]:
     key, words, found = key_of(content), words_of(content), content["distances"]
     known = published.fpd(geometry_of(content).voxels)
-    beside = published.reference(content["role"])
+    beside = reference(content["role"])
     value = known.get(beside)
     yield Metric(
         f"{key}.fpd", found["fpd"]["value"], found["fpd"]["error"], "fit and jackknife",

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-SOURCE = "CaloChallenge, final results (2410.21611, repository CaloChallenge/homepage)"
+from fullchain.calorimetry.published_models import CALOINN, GEANT4, SOURCE, published
 
 NOTE = "published for Geant4 showers in the ATLAS calorimeter, another data set than ours"
 
-GEANT4, CALOINN, CALODIFFUSION = "Geant4", "CaloINN", "CaloDiffusion"
+CALODIFFUSION = "CaloDiffusion"
 
 SEPARATIONS = {
     GEANT4: {"E_tot": 0.40e-3, "E_layer": 0.20e-3, "EC_r": 0.32e-3},
@@ -15,18 +15,10 @@ SEPARATIONS = {
 }
 """Of set 1, photons; of layers the mean."""
 
-FPD = {
-    GEANT4: 0.12e-3,
-    CALOINN: 3.90e-3,
-    CALODIFFUSION: 0.65e-3,
-    "CaloFlow": 3.1e-3,
-    "BoloGAN": 142e-3,
-}
-"""Of set 1, photons."""
+CALOFLOW_FPD = 3.1e-3
+"""Of set 1, photons; one number is given for teacher and student."""
 
-FPD_SET2 = {"CaloDREAM": 24.6e-3, CALOINN: 733e-3}
-
-SET1_VOXELS, SET2_VOXELS = 368, 6480
+SET1_VOXELS = 368
 
 
 def separations(voxels: int) -> dict[str, dict[str, float]]:
@@ -36,12 +28,9 @@ def separations(voxels: int) -> dict[str, dict[str, float]]:
 
 def fpd(voxels: int) -> dict[str, float]:
     """FPD published for a geometry with this number of voxels."""
-    return {SET1_VOXELS: FPD, SET2_VOXELS: FPD_SET2}.get(voxels, {})
-
-
-def reference(role: str) -> str:
-    """Name of the published entry that a content is compared with: of the same kind."""
-    return GEANT4 if role == "reference" else CALOINN
+    known = {model.name: model.fpd for model in published(voxels)[1]}
+    found = {name: value for name, value in known.items() if value is not None}
+    return found | {"CaloFlow": CALOFLOW_FPD} if voxels == SET1_VOXELS else found
 
 
 def fields(value: float | None) -> dict[str, Any]:

@@ -14,6 +14,9 @@ STATEMENT = (
     "no comparison of like with like. Its classifiers are those of the official mode"
 )
 
+GEANT4, CALOINN = "Geant4 against itself", "CaloINN"
+"""Entries beside which a second sample of the full simulation, and models, are set."""
+
 BATCHES = (1, 100, 10000)
 """Batch sizes of the published times."""
 
@@ -49,8 +52,8 @@ SETS: dict[int, tuple[str, tuple[PublishedModel, ...]]] = {
     368: (
         "set 1, photons",
         (
-            PublishedModel("Geant4 against itself", 0.499, 0.500, 0.12e-3),
-            PublishedModel("CaloINN", 0.626, 0.638, 3.90e-3, (37.9, 2.78, 2.88), 18.8e6),
+            PublishedModel(GEANT4, 0.499, 0.500, 0.12e-3),
+            PublishedModel(CALOINN, 0.626, 0.638, 3.90e-3, (37.9, 2.78, 2.88), 18.8e6),
             PublishedModel("CaloDiffusion", 0.635, 0.536, 0.65e-3, (15677, 4266, 4500), 0.52e6),
             PublishedModel("CaloFlow teacher", 0.733, 0.636, None, None, 28e6),
             PublishedModel("CaloFlow student", 0.761, 0.667, None, (576, 11.1, 6.1), 57e6),
@@ -61,7 +64,7 @@ SETS: dict[int, tuple[str, tuple[PublishedModel, ...]]] = {
         "set 2, electrons",
         (
             PublishedModel("CaloDREAM", 0.531, 0.521, 24.6e-3, (16942, 5052, 5727), 28.4e6),
-            PublishedModel("CaloINN", 0.743, 0.865, 733e-3, (388, 60, 46), 271e6),
+            PublishedModel(CALOINN, 0.743, 0.865, 733e-3, (388, 60, 46), 271e6),
         ),
     ),
 }
@@ -71,3 +74,8 @@ SETS: dict[int, tuple[str, tuple[PublishedModel, ...]]] = {
 def published(voxels: int) -> tuple[str, tuple[PublishedModel, ...]]:
     """Give the data set with so many voxels and its entries; none for another geometry."""
     return SETS.get(voxels, ("", ()))
+
+
+def reference(role: str) -> str:
+    """Name of the published entry that a content is compared with: of the same kind."""
+    return GEANT4 if role == "reference" else CALOINN

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fullchain.calorimetry.separation import of_counts
 from fullchain.learning.bootstrap import event_factors
 
 Array = NDArray[Any]
@@ -60,7 +61,7 @@ def closure(
         for name, values in drawn.items():
             entry = {"values": values[0].tolist(), "errors": values[1:].std(0, ddof=1).tolist()}
             if name != "fine":
-                apart = separations(values, drawn["fine"])
+                apart = of_counts(values, drawn["fine"])
                 entry["separation"] = [float(apart[0]), float(apart[1:].std(ddof=1))]
             found[quantity]["of"][name] = entry
     lit = {name: (one > 0).sum(axis=(1, 2)) for name, one in images.items()}
@@ -81,19 +82,6 @@ def width(images: Array, cell: float) -> Array:
         mean = profile @ places
         square += np.maximum(profile @ places**2 - mean**2, 0.0)
     return np.sqrt(0.5 * square)
-
-
-def separations(first: Array, second: Array) -> Array:
-    """Separation of normalised histograms in the last dimension.
-
-    Examples
-    --------
-    >>> float(separations(np.array([1.0, 0.0]), np.array([0.0, 1.0])))
-    1.0
-    """
-    total = first + second
-    terms = np.divide((first - second) ** 2, total, out=np.zeros_like(total), where=total > 0)
-    return np.asarray(0.5 * terms.sum(axis=-1))
 
 
 def _counts(values: Array, edges: Array) -> Array:

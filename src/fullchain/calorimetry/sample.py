@@ -10,12 +10,12 @@ energies, as the evaluation of the challenge reads them.
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import torch
 
 from fullchain.calorimetry import energy_points, model_file
 from fullchain.calorimetry.generation import batches
-from fullchain.calorimetry.shower_file import writing
+from fullchain.calorimetry.shower_file import Showers
+from fullchain.calorimetry.shower_writer import writing
 from fullchain.errors import InputError
 from fullchain.learning import device as devices
 from fullchain.progress import progress
@@ -63,9 +63,12 @@ def main(
     size = found.preprocessing.geometry.voxels
     with (
         devices.repeatable(how.training.threads),
-        writing(output, np.asarray(wanted), size) as write,
+        writing(output, len(wanted), size) as append,
         progress("drawing", len(wanted), "showers") as advance,
     ):
+        done = 0
         for showers in batches(found.to(place), wanted, batch, seed):
-            write(showers)
+            last = done + len(showers)
+            append(Showers(wanted[done:last], showers))
+            done = last
             advance(len(showers))

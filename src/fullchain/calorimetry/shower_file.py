@@ -3,8 +3,6 @@
 HDF5 with `incident_energies` (n, 1) and `showers` (n, voxels), both in MeV, gzip.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,39 +57,6 @@ def write(path: Path, showers: Showers) -> None:
             file.create_dataset(
                 name, data=values, compression="gzip", compression_opts=1, track_times=False
             )
-
-
-@contextmanager
-def writing(path: Path, energies: Array, voxels: int) -> Iterator[Callable[[Array], None]]:
-    """Write a file piece by piece, whole or not at all, for showers that memory cannot hold.
-
-    Parameters
-    ----------
-    energies
-        Of all incident particles [MeV], (n).
-    voxels
-        Of a shower.
-
-    Yields
-    ------
-    Function that takes the next showers, (some, voxels) [MeV].
-    """
-    import h5py
-
-    done = 0
-    with atomic(path) as temporary, h5py.File(temporary, "w", track_order=False) as file:
-        kept = {"compression": "gzip", "compression_opts": 1, "track_times": False}
-        file.create_dataset(ENERGIES, data=energies.reshape(-1, 1), **kept)
-        rows = file.create_dataset(SHOWERS, (len(energies), voxels), np.float32, **kept)
-
-        def write_next(showers: Array) -> None:
-            nonlocal done
-            rows[done : done + len(showers)] = showers
-            done += len(showers)
-
-        yield write_next
-        if done != len(energies):
-            raise ValueError(f"{done} showers were written for {len(energies)} energies")
 
 
 def read(path: Path, geometry: Geometry, first: int = 0, number: int | None = None) -> Showers:

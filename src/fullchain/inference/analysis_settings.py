@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from fullchain.inference.hypothesis_settings import Hypothesis
 from fullchain.inference.selection_settings import Selection
-from fullchain.inference.systematic_settings import Model, Systematic
+from fullchain.inference.systematic_settings import Model, Systematic, default_systematics
 from fullchain.model import SettingsModel
 
 
@@ -91,19 +91,7 @@ class Analysis(SettingsModel):
         default_factory=Luminosity, description="integrated luminosity and its uncertainty"
     )
     systematics: dict[str, Systematic] = Field(
-        {
-            "lumi": Systematic(kind="lumi"),
-            "mc_statistics": Systematic(kind="staterror"),
-            "qcd_normalisation": Systematic(kind="normsys", value=0.2, samples=["qcd"]),
-            "wjet_normalisation": Systematic(kind="normsys", value=0.1, samples=["wjet"]),
-            "jes": Systematic(kind="histosys", shift="jes"),
-            "jer": Systematic(kind="histosys", shift="jer"),
-            "track_efficiency": Systematic(kind="histosys", shift="track_efficiency"),
-            "isr": Systematic(kind="histosys", weight="isr", samples=["tt", "qcd"]),
-            "fsr": Systematic(kind="histosys", weight="fsr", samples=["tt", "qcd"]),
-            "tt_tune": Systematic(kind="normsys", sample="tt_a14", samples=["tt"]),
-            "qcd_tune": Systematic(kind="normsys", sample="qcd_a14", samples=["qcd"]),
-        },
+        default_factory=default_systematics,
         description="systematic uncertainties by name, one line each",
     )
     blind: bool = Field(

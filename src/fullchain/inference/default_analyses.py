@@ -4,9 +4,10 @@ Regions, bins and cuts were chosen by the expected uncertainty alone, on the sam
 run and on replicas of them (docs/stages/inference_templates.md).
 """
 
-from fullchain.inference.analysis_settings import Analysis, Data, Sample, Systematic
+from fullchain.inference.analysis_settings import Analysis, Data, Sample
 from fullchain.inference.hypothesis_settings import Hypothesis
 from fullchain.inference.selection_settings import Region, Selection, WorkingPoint
+from fullchain.inference.systematic_settings import Systematic, default_systematics
 
 EFFICIENCY = 0.15
 """Fraction of QCD jets that are tagged: as low as the simulated QCD events with two tags allow."""
@@ -46,22 +47,6 @@ def _selection(**regions: Region) -> Selection:
     return Selection(working_point=WorkingPoint(efficiency=EFFICIENCY), regions=regions)
 
 
-def _systematics() -> dict[str, Systematic]:
-    return {
-        "lumi": Systematic(kind="lumi"),
-        "mc_statistics": Systematic(kind="staterror"),
-        "qcd_normalisation": Systematic(kind="normsys", value=0.2, samples=["qcd"]),
-        "wjet_normalisation": Systematic(kind="normsys", value=0.1, samples=["wjet"]),
-        "jes": Systematic(kind="histosys", shift="jes"),
-        "jer": Systematic(kind="histosys", shift="jer"),
-        "track_efficiency": Systematic(kind="histosys", shift="track_efficiency"),
-        "isr": Systematic(kind="histosys", weight="isr", samples=["tt", "qcd"]),
-        "fsr": Systematic(kind="histosys", weight="fsr", samples=["tt", "qcd"]),
-        "tt_tune": Systematic(kind="normsys", sample="tt_a14", samples=["tt"]),
-        "qcd_tune": Systematic(kind="normsys", sample="qcd_a14", samples=["qcd"]),
-    }
-
-
 def default_analyses() -> dict[str, Analysis]:
     """The strength of boosted top pairs, and limits on Z' bosons that decay to them."""
     backgrounds = {"qcd": Sample(ntuples=["qcd"]), "wjet": Sample(ntuples=["wjet"])}
@@ -75,7 +60,6 @@ def default_analyses() -> dict[str, Analysis]:
                 fail=_mass(FAILED_MASS, 0),
             ),
             samples={"tt": Sample(ntuples=["tt"], role="signal"), **backgrounds},
-            systematics=_systematics(),
         ),
         "zprime": Analysis(
             selection=_selection(two_tags=_dijet(2), one_tag=_dijet(1)),
@@ -92,7 +76,7 @@ def default_analyses() -> dict[str, Analysis]:
                 )
                 for mass, sample in masses.items()
             },
-            systematics={**_systematics(), "tt_normalisation": top},
+            systematics={**default_systematics(), "tt_normalisation": top},
             data=Data(mu=0.0),
         ),
     }

@@ -188,3 +188,20 @@ class Model(SettingsModel):
         description="yield or shape that moves the same way up and down: a note in model.json, or "
         "an error",
     )
+
+
+def default_systematics() -> dict[str, Systematic]:
+    """Systematic uncertainties of the default analyses, by name."""
+    return {
+        "lumi": Systematic(kind="lumi"),
+        "mc_statistics": Systematic(kind="staterror"),
+        "qcd_normalisation": Systematic(kind="normsys", value=0.2, samples=["qcd"]),
+        "wjet_normalisation": Systematic(kind="normsys", value=0.1, samples=["wjet"]),
+        "jes": Systematic(kind="histosys", shift="jes"),
+        "jer": Systematic(kind="histosys", shift="jer"),
+        "track_efficiency": Systematic(kind="histosys", shift="track_efficiency"),
+        "isr": Systematic(kind="histosys", weight="isr", samples=["tt", "qcd"]),
+        "fsr": Systematic(kind="histosys", weight="fsr", samples=["tt", "qcd"]),
+        "tt_tune": Systematic(kind="normsys", sample="tt_a14", samples=["tt"]),
+        "qcd_tune": Systematic(kind="normsys", sample="qcd_a14", samples=["qcd"]),
+    }
