@@ -21,7 +21,9 @@ from fullchain.step import Given, Input, Option, Output
 
 PACKAGE_FOLDER = Path(__file__).resolve().parent
 COMMANDS = {
+    "status": "Say what is done, running, waiting and failed, with logs and times.",
     "why": "Say what would rerun, and for which reason.",
+    "verify": "Recompute the checksums of a run and tell what no longer matches.",
     "config": "Show the effective configuration, or write the default one and its schema.",
 }
 
@@ -201,11 +203,9 @@ def _dispatch(arguments: list[str]) -> None:
 
         print(__version__)
         return
-    if arguments[0] == "why":
-        importlib.import_module("fullchain.dag.why").main(arguments[1:])
-        return
-    if arguments[0] == "config":
-        importlib.import_module("fullchain.dag.configuration").main(arguments[1:])
+    if arguments[0] in COMMANDS:
+        module = "configuration" if arguments[0] == "config" else arguments[0]
+        importlib.import_module(f"fullchain.dag.{module}").main(arguments[1:])
         return
     stage, *rest = arguments
     known = steps()

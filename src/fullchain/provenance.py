@@ -95,6 +95,9 @@ class Record:
             "commit": self.commit,
             "inputs": self.checksums,
             "outputs": [str(path) for path in self.outputs],
+            "output_checksums": {
+                str(path): checksum(path) for path in self.outputs if path.is_file()
+            },
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.start)),
             "duration_seconds": round(time.time() - self.start, 3),
             "cpu_seconds": round(usage.user + usage.system, 3),

@@ -57,13 +57,20 @@ class Flow:
         assert (process.returncode == 0) is succeeds, output + self.logs()
         return output
 
-    def why(self, *arguments: str) -> str:
-        command = ["fullchain", "why", *(arguments or ("--configfile", "config/test.yaml"))]
+    def command(self, *arguments: str, status: int = 0) -> str:
+        """Run a command of `fullchain`; give what it printed."""
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment(), capture_output=True, text=True
+            ["fullchain", *arguments],
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == status, done.stdout + done.stderr
         return done.stdout
+
+    def why(self, *arguments: str) -> str:
+        return self.command("why", *(arguments or ("--configfile", "config/test.yaml")))
 
     def result(self, path: str) -> Path:
         return self.folder / "results" / "test" / path

@@ -51,6 +51,20 @@ def test_a_second_run_does_nothing(finished) -> None:
     assert "Nothing would rerun" in finished.why()
 
 
+def test_status_and_checksums_of_a_finished_run(finished) -> None:
+    text = finished.command("status", "--configfile", "config/test.yaml")
+    whole = next(line for line in text.splitlines() if line.startswith("all stages")).split()
+    assert int(whole[2]) > 100 and whole[3:7] == ["-"] * 4
+    assert "no run is going on" in text
+    assert "nothing is changed or gone" in finished.command("verify", "results/test")
+    path = finished.result("paper/metrics.json")
+    before = path.read_bytes()
+    path.write_bytes(before + b" ")
+    answer = finished.command("verify", "results/test", status=1)
+    assert "results/test/paper/metrics.json: changed since paper.collect" in answer
+    path.write_bytes(before)
+
+
 def overlay(finished, values: dict) -> tuple[str, ...]:
     path = finished.folder / "mine.yaml"
     path.write_text(yaml.safe_dump(values))

@@ -5,16 +5,14 @@ two parameters that every rule carries, the identity of its code and its setting
 which module, which package, which setting, before and after.
 """
 
-import argparse
 import ast
 import json
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fullchain.errors import InputError
+from fullchain.dag.plan import needed_jobs, parse, planned, title
 
 
 @dataclass
@@ -38,8 +36,7 @@ class Rerun:
 
     def title(self) -> str:
         """Name the job: the rule and its wildcards."""
-        marks = ", ".join(f"{name}={value}" for name, value in self.wildcards.items())
-        return f"{self.rule} ({marks})" if marks else self.rule
+        return title(self.rule, self.wildcards)
 
 
 def flatten(values: Any, path: str = "") -> dict[str, Any]:
@@ -151,59 +148,9 @@ def _explain(job: Any, reason: Any) -> Rerun:
 def reruns(
     snakefile: Path, configfiles: list[Path], targets: list[str], values: Mapping[str, Any]
 ) -> list[Rerun]:
-    """Ask Snakemake what would run and why, without running it.
-
-    Parameters
-    ----------
-    snakefile
-        The workflow.
-    configfiles, values
-        As ``--configfile`` and ``--config``.
-    targets
-        Files or rules; empty for the default.
-
-    Raises
-    ------
-    InputError
-        Snakemake cannot build the DAG; its own message stands above.
-    """
-    from snakemake.api import SnakemakeApi
-    from snakemake.settings.enums import Quietness
-    from snakemake.settings.types import (
-        ConfigSettings,
-        DAGSettings,
-        OutputSettings,
-        ResourceSettings,
-    )
-
-    quiet = OutputSettings(
-        dryrun=True, quiet={Quietness.ALL}, nocolor=True, log_level_override=logging.ERROR
-    )
-    with SnakemakeApi(quiet) as api:
-        try:
-            workflow = api.workflow(
-                resource_settings=ResourceSettings(cores=1),
-                config_settings=ConfigSettings(configfiles=configfiles, config=dict(values)),
-                snakefile=snakefile,
-            )
-            dag_api = workflow.dag(DAGSettings(targets=set(targets)))
-            dag_api.execute_workflow(executor="local", pseudo_executor="dryrun")
-        except Exception as problem:
-            api.print_exception(problem)
-            raise InputError("the workflow cannot be planned; see above") from None
-        dag = workflow._workflow.dag
-        return [_explain(job, dag.reason(job)) for job in _toposorted(dag)]
-
-
-def _toposorted(dag: Any) -> list[Any]:
-    # The dry run has marked every job as finished.
-    needed = set(dag.needrun_jobs(exclude_finished=False))
-    return [
-        job
-        for level in dag.toposorted()
-        for job in sorted(level, key=str)
-        if job in needed and job.output
-    ]
+    """Ask Snakemake what would run and why, without running it; arguments as `plan.planned`."""
+    with planned(snakefile, configfiles, targets, values) as dag:
+        return [_explain(job, dag.reason(job)) for job in needed_jobs(dag)]
 
 
 def describe(found: list[Rerun]) -> str:
@@ -230,20 +177,7 @@ def describe(found: list[Rerun]) -> str:
 
 def main(arguments: list[str]) -> None:
     """Run ``fullchain why``."""
-    parser = argparse.ArgumentParser(
-        prog="fullchain why", description="Say what would rerun, and for which reason."
+    chosen = parse(
+        arguments, prog="fullchain why", description="Say what would rerun, and for which reason."
     )
-    parser.add_argument("targets", nargs="*", help="files or rules; all when left out")
-    parser.add_argument("--snakefile", type=Path, default=Path("Snakefile"))
-    parser.add_argument("--configfile", type=Path, nargs="+", default=[], dest="configfiles")
-    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE")
-    chosen = parser.parse_args(arguments)
-    if not chosen.snakefile.is_file():
-        raise InputError(f"{chosen.snakefile}: no such file; run this in the project's folder")
-    for file in chosen.configfiles:
-        if not file.is_file():
-            raise InputError(f"{file}: no such configuration file")
-    from snakemake.cli import parse_config
-
-    values = parse_config(chosen.config)
-    print(describe(reruns(chosen.snakefile, chosen.configfiles, chosen.targets, values)))
+    print(describe(reruns(*chosen)))

@@ -1,0 +1,95 @@
+"""Files of a run against their records."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fullchain.dag import verify as command
+from fullchain.dag.verify import describe, records, verify
+from fullchain.errors import InputError
+from fullchain.provenance import Record, provenance_of
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of two steps, the second of which reads what the first wrote."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("results/mine")
+    (folder / "stage").mkdir(parents=True)
+    given, first, second = Path("given.txt"), folder / "stage/first.txt", folder / "stage/b.txt"
+    given.write_text("given")
+    for source, made in ((given, first), (first, second)):
+        with Record("dag.none", {}, [source], [made]) as record:
+            made.write_text(source.read_text() + ".")
+        del record
+    return folder
+
+
+def found(folder: Path) -> command.Verification:
+    return verify(folder, Path(), records(folder))
+
+
+@pytest.fixture(autouse=True)
+def no_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fullchain.provenance.code", lambda step: "{}")
+
+
+def test_a_run_that_nobody_touched_matches(run: Path) -> None:
+    result = found(run)
+    assert (result.matching, result.read, result.problems) == (2, 1, [])
+    assert "nothing is changed or gone" in describe(result)
+    command.main([str(run)])
+
+
+def test_a_changed_file_is_named_once(run: Path) -> None:
+    (run / "stage/first.txt").write_text("damaged")
+    result = found(run)
+    assert result.problems == ["results/mine/stage/first.txt: changed since dag.none"]
+    with pytest.raises(SystemExit) as ended:
+        command.main([str(run)])
+    assert ended.value.code == 1
+
+
+def test_a_file_that_is_gone_is_named(run: Path) -> None:
+    (run / "stage/b.txt").unlink()
+    assert found(run).problems == ["results/mine/stage/b.txt: gone since dag.none"]
+    Path("given.txt").unlink()
+    assert any(
+        line.startswith("given.txt: gone since dag.none read") for line in found(run).problems
+    )
+
+
+def test_results_of_an_older_input_are_named(run: Path) -> None:
+    first = run / "stage/first.txt"
+    with Record("dag.none", {}, [Path("given.txt")], [first]):
+        first.write_text("made again, differently")
+    assert found(run).problems == [
+        "results/mine/stage/b.txt: made by dag.none from another version of "
+        "results/mine/stage/first.txt, which was made again since"
+    ]
+
+
+def test_files_without_a_record_or_checksum_are_counted(run: Path) -> None:
+    (run / "stage/figure.pdf").write_text("drawn")
+    (run / "logs").mkdir()
+    (run / "logs/a.log").write_text("not a result")
+    record = provenance_of(run / "stage/b.txt")
+    content = json.loads(record.read_text())
+    del content["output_checksums"]
+    record.write_text(json.dumps(content))
+    result = found(run)
+    assert result.unrecorded == ["results/mine/stage/figure.pdf"]
+    assert result.without_checksum == ["results/mine/stage/b.txt"]
+    assert "make them again" in describe(result)
+
+
+def test_folders_and_records_of_no_use_are_named(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        command.main(["results/other"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no provenance records"):
+        records(tmp_path / "empty")
+    provenance_of(run / "stage/b.txt").write_text("{}")
+    with pytest.raises(InputError, match=r"b\.txt\.provenance\.json: not a provenance record"):
+        records(run)
