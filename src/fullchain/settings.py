@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from fullchain import stage_links
+from fullchain import stage_links, unsafe_settings
 from fullchain.calorimetry.settings import CalorimetrySettings
 from fullchain.decorrelation.settings import DecorrelationSettings
 from fullchain.errors import InputError
@@ -37,7 +37,7 @@ class Settings(SettingsModel):
 
     run: str = Field(
         "default",
-        pattern=r"^[A-Za-z0-9_.-]+$",
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
         description="name of the run: everything is written to results/<run>/",
     )
     seed: int = Field(
@@ -98,6 +98,7 @@ def validate(values: Mapping[str, Any], where: str = "configuration") -> Setting
     InputError
         Names each wrong key with its full path and, for an unknown one, the nearest right one.
     """
+    unsafe_settings.check(values, where)
     defaults = Settings().model_dump(mode="json")
     everything = merge(defaults, values)
     try:

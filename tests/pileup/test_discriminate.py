@@ -318,7 +318,7 @@ def test_pairs_that_cannot_be_measured_are_named(signal, background, more, words
         ({"jet_pt_max": 400}, "jet_pt_max.*must be larger than jet_pt_min"),
         ({"mass_max": 50}, "mass_max.*must be larger than mass_min"),
         ({"interactions": [0, 50, 50]}, "rising edges"),
-        ({"pairs": {"a b": {"signal": "tt_pu50", "background": "qcd_pu50"}}}, "cannot name a pair"),
+        ({"pairs": {"a b": {"signal": "tt_pu50", "background": "qcd_pu50"}}}, "is no name"),
     ],
 )
 def test_wrong_settings_are_named(wrong, words):

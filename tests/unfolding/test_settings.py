@@ -47,7 +47,7 @@ def test_samples_are_those_of_the_ntuples():
             {"measurements": {"closure": {"methods": ["ibu", "ibu"]}}},
             "methods: a name stands twice",
         ),
-        ({"methods": {"a-b": {"kind": "ibu"}}}, "must be letters, digits"),
+        ({"methods": {"a-b": {"kind": "ibu"}}}, "is no name"),
     ],
 )
 def test_wrong_names_are_named(unfolding, words):
