@@ -8,7 +8,7 @@ SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
 OVERLAY := $(if $(CONFIG),--configfile $(CONFIG))
 
 .DEFAULT_GOAL := help
-.PHONY: help env gpu-env run why paper test lint unit workflow-test docs config lock clean
+.PHONY: help env gpu-env run why paper test lint unit workflow-test test-slurm docs config lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,10 +39,14 @@ lint: env  ## style, types, and the workflow's own lint
 	$(BIN)/python tests/lint_workflow.py
 
 unit: env  ## unit tests
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile -m "not workflow"
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile -m "not workflow and not slurm"
 
 workflow-test: env  ## real workflows: rerun behaviour, faults, and the test configuration end to end
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m workflow
+
+test-slurm: env  ## start a SLURM cluster on this machine (root, Debian), run on it, break it
+	bash tests/slurm/install.sh
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m slurm tests/slurm
 
 docs: env  ## the documentation, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -119,8 +119,8 @@ rule calorimetry_shower:
         bench_of("calorimetry_shower", "{showers}")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=memory(2000),
+        runtime=minutes(240),
         gpu=0,
     params:
         code=code("calorimetry.shower"),
@@ -156,8 +156,8 @@ rule calorimetry_train:
     priority: 10
     threads: lambda w: SHOWER_MODELS[w.shower_model].training.threads
     resources:
-        mem_mb=4000,
-        runtime=720,
+        mem_mb=memory(4000),
+        runtime=minutes(720),
         gpu=lambda w: int(SHOWER_MODELS[w.shower_model].training.device != "cpu"),
     params:
         code=code("calorimetry.train"),
@@ -188,8 +188,8 @@ rule calorimetry_distil:
     priority: 10
     threads: lambda w: SHOWER_MODELS[w.shower_model].training.threads
     resources:
-        mem_mb=4000,
-        runtime=720,
+        mem_mb=memory(4000),
+        runtime=minutes(720),
         gpu=lambda w: int(SHOWER_MODELS[w.shower_model].training.device != "cpu"),
     params:
         code=code("calorimetry.distil"),
@@ -215,8 +215,8 @@ rule calorimetry_sample:
         bench_of("calorimetry_sample", "{shower_model}")
     threads: lambda w: SHOWER_MODELS[w.shower_model].training.threads
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=memory(2000),
+        runtime=minutes(240),
         gpu=lambda w: int(SHOWER_MODELS[w.shower_model].training.device != "cpu"),
     params:
         code=code("calorimetry.sample"),
@@ -249,8 +249,8 @@ rule calorimetry_evaluate:
         bench_of("calorimetry_evaluate", "{judged}")
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=memory(3000),
+        runtime=minutes(60),
         gpu=0,
     params:
         code=code("calorimetry.evaluate"),
@@ -289,8 +289,8 @@ rule calorimetry_classify:
         bench_of("calorimetry_classify", "{judged}")
     threads: CALORIMETRY.classifiers.training.threads
     resources:
-        mem_mb=3000,
-        runtime=720,
+        mem_mb=memory(3000),
+        runtime=minutes(720),
         gpu=0,
     params:
         code=code("calorimetry.classify"),
@@ -324,8 +324,8 @@ rule calorimetry_clock:
         timed="|".join(TIMED) or "(?!)",
     threads: CALORIMETRY.timing.threads
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=memory(2000),
+        runtime=minutes(120),
         gpu=0,
     params:
         code=code("calorimetry.clock"),
@@ -367,8 +367,8 @@ rule calorimetry_control:
         bench_of("calorimetry_control", "{shower_model}")
     threads: CALORIMETRY.control.classifier.training.threads
     resources:
-        mem_mb=3000,
-        runtime=720,
+        mem_mb=memory(3000),
+        runtime=minutes(720),
         gpu=0,
     params:
         code=code("calorimetry.control"),
@@ -397,8 +397,8 @@ rule calorimetry_vary:
         bench_of("calorimetry_vary", "{shower_model}")
     threads: lambda w: SHOWER_MODELS[w.shower_model].training.threads
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=memory(2000),
+        runtime=minutes(120),
         gpu=0,
     params:
         code=code("calorimetry.vary"),
@@ -426,8 +426,8 @@ rule calorimetry_solve:
         bench_of("calorimetry_solve", "{shower_model}")
     threads: CALORIMETRY.solvers.threads if CALORIMETRY.solvers else 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=memory(2000),
+        runtime=minutes(240),
         gpu=0,
     params:
         code=code("calorimetry.solve"),
@@ -452,8 +452,8 @@ rule calorimetry_refine:
         refinement="|".join(CALORIMETRY.refinement) or "(?!)",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=memory(2000),
+        runtime=minutes(240),
         gpu=0,
     params:
         code=code("calorimetry.refine"),
@@ -483,8 +483,8 @@ if CALORIMETRY.downstream is not None:
             sample="|".join(DOWNSTREAM.samples),
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=60,
+            mem_mb=memory(2000),
+            runtime=minutes(60),
             gpu=0,
         params:
             code=code("calorimetry.compare"),
@@ -546,8 +546,8 @@ rule calorimetry_tabulate:
         bench_of("calorimetry_tabulate")
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=memory(1500),
+        runtime=minutes(10),
         gpu=0,
     params:
         code=code("calorimetry.tabulate"),
@@ -605,8 +605,8 @@ rule calorimetry_plot:
         bench_of("calorimetry_plot")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=memory(2000),
+        runtime=minutes(20),
         gpu=0,
     params:
         code=code("calorimetry.plot"),

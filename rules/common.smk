@@ -77,6 +77,16 @@ def generation_settings(sample, part, *paths, without=()):
     return dag_parts.text(chosen, *chosen)
 
 
+def memory(megabytes):
+    """Memory of a job [MB]: a repetition, where a profile allows any, gets as much more."""
+    return lambda wildcards, attempt: megabytes * attempt
+
+
+def minutes(number):
+    """Time of a job [min]: a repetition, where a profile allows any, gets as much more."""
+    return lambda wildcards, attempt: number * attempt
+
+
 def result(path):
     return f"{RESULTS}/{path}"
 

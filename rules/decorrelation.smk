@@ -145,7 +145,7 @@ rule decorrelation_train:
     threads: lambda w: training_of(tagger_of(w.variant)).threads
     resources:
         mem_mb=lambda w, input: tagger_memory(tagger_of(w.variant), input.size_mb),
-        runtime=720,
+        runtime=minutes(720),
         gpu=lambda w: int(training_of(tagger_of(w.variant)).device != "cpu"),
     params:
         samples=lambda w: names_of(tagger_samples(tagger_of(w.variant))),
@@ -178,8 +178,8 @@ rule decorrelation_predict:
         variant="|".join(TRAINED) or "none",
     threads: CONFIG.tagging.training.threads
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory(4000),
+        runtime=minutes(120),
         gpu=TAGGING_GPU,
     params:
         code=code("tagging.predict"),
@@ -217,8 +217,8 @@ rule decorrelation_flatten:
     priority: 10
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=240,
+        mem_mb=memory(3000),
+        runtime=minutes(240),
         gpu=0,
     params:
         samples=lambda w: names_of(TAGGERS[tagger_of(w.variant)].samples),
@@ -259,8 +259,8 @@ rule decorrelation_transform:
         variant="|".join(TRANSFORMED) or "none",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000),
+        runtime=minutes(60),
         gpu=0,
     params:
         code=code("decorrelation.transform"),
@@ -297,8 +297,8 @@ rule decorrelation_evaluate:
         measured="|".join(DECORRELATION_MEASURED),
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000),
+        runtime=minutes(60),
         gpu=0,
     params:
         samples=lambda w: names_of(TAGGERS[tagger_of(w.measured)].samples),
@@ -325,8 +325,8 @@ rule decorrelation_tabulate:
         bench_of("decorrelation_tabulate")
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(500),
+        runtime=minutes(10),
         gpu=0,
     params:
         code=code("decorrelation.tabulate"),
@@ -351,8 +351,8 @@ rule decorrelation_plot:
         bench_of("decorrelation_plot")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
+        mem_mb=memory(1000),
+        runtime=minutes(20),
         gpu=0,
     params:
         code=code("decorrelation.plot"),

@@ -145,8 +145,8 @@ rule inference_templates:
         bench_of("inference_templates", "{analysis}")
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=memory(3000),
+        runtime=minutes(30),
         gpu=0,
     params:
         code=code("inference.templates"),
@@ -174,8 +174,8 @@ rule inference_workspace:
         bench_of("inference_workspace", "{analysis}")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
         gpu=0,
     params:
         code=code("inference.workspace"),
@@ -204,8 +204,8 @@ rule inference_adopt:
         bench_of("inference_adopt", "{workspace}")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
         gpu=0,
     params:
         code=code("inference.adopt"),
@@ -232,8 +232,8 @@ rule inference_fit:
         bench_of("inference_fit", "{fitted}")
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=memory(1500),
+        runtime=minutes(30),
         gpu=0,
     params:
         code=code("inference.fit"),
@@ -258,8 +258,8 @@ rule inference_impacts:
         bench_of("inference_impacts", "{fitted}")
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=memory(1500),
+        runtime=minutes(30),
         gpu=0,
     params:
         code=code("inference.impacts"),
@@ -284,8 +284,8 @@ rule inference_scan:
         bench_of("inference_scan", "{fitted}")
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=memory(1500),
+        runtime=minutes(30),
         gpu=0,
     params:
         code=code("inference.scan"),
@@ -311,8 +311,8 @@ rule inference_limit:
         bench_of("inference_limit", "{fitted}")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=memory(2000),
+        runtime=minutes(120),
         gpu=0,
     params:
         code=code("inference.limit"),
@@ -337,8 +337,8 @@ rule inference_toys:
         bench_of("inference_toys", "{fitted}")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=memory(2000),
+        runtime=minutes(120),
         gpu=0,
     params:
         code=code("inference.toys"),
@@ -364,8 +364,8 @@ rule inference_datacard:
         bench_of("inference_datacard", "{fitted}")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
         gpu=0,
     params:
         code=code("inference.datacard"),
@@ -395,8 +395,8 @@ rule inference_publish:
         bench_of("inference_publish", "{fitted}")
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=memory(1500),
+        runtime=minutes(10),
         gpu=0,
     params:
         code=code("inference.publish"),
@@ -422,8 +422,8 @@ if SYNTHETIC is not None:
             bench_of("inference_fisher")
         threads: 1
         resources:
-            mem_mb=1000,
-            runtime=10,
+            mem_mb=memory(1000),
+            runtime=minutes(10),
             gpu=0,
         params:
             code=code("inference.fisher"),
@@ -447,8 +447,8 @@ if SYNTHETIC is not None:
         priority: 10
         threads: SYNTHETIC.threads
         resources:
-            mem_mb=2000,
-            runtime=720,
+            mem_mb=memory(2000),
+            runtime=minutes(720),
             gpu=0,
         params:
             code=code("inference.learn"),
@@ -476,8 +476,8 @@ if SUMMARIES is not None:
             bench_of("inference_prepare", "{analysis}")
         threads: 1
         resources:
-            mem_mb=3000,
-            runtime=30,
+            mem_mb=memory(3000),
+            runtime=minutes(30),
             gpu=0,
         params:
             code=code("inference.prepare"),
@@ -506,8 +506,8 @@ if SUMMARIES is not None:
         priority: 10
         threads: 1
         resources:
-            mem_mb=3000,
-            runtime=240,
+            mem_mb=memory(3000),
+            runtime=minutes(240),
             gpu=0,
         params:
             code=code("inference.summarise"),
@@ -536,8 +536,8 @@ if RATIO is not None:
         priority: 10
         threads: RATIO.training.threads
         resources:
-            mem_mb=3000,
-            runtime=240,
+            mem_mb=memory(3000),
+            runtime=minutes(240),
             gpu=0,
         params:
             code=code("inference.ratio"),
@@ -571,8 +571,8 @@ rule inference_tabulate:
         bench_of("inference_tabulate")
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=memory(1500),
+        runtime=minutes(10),
         gpu=0,
     params:
         code=code("inference.tabulate"),
@@ -610,8 +610,8 @@ rule inference_plot:
         bench_of("inference_plot")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=memory(2000),
+        runtime=minutes(20),
         gpu=0,
     params:
         code=code("inference.plot"),

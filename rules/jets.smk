@@ -42,8 +42,8 @@ rule jets_cluster:
     # How events are read stands among the resources: it changes no result, so a change of it must
     # not make the jets run again.
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=memory(3000),
+        runtime=minutes(120),
         gpu=0,
         executor=CONFIG.jets.reading.executor,
         workers=CONFIG.jets.reading.workers,
@@ -86,8 +86,8 @@ rule jets_histograms:
         bench_of("jets_histograms")
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(4000),
+        runtime=minutes(60),
         gpu=0,
     params:
         code=code("jets.histograms"),
@@ -114,8 +114,8 @@ rule jets_plot:
         bench_of("jets_plot")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=memory(2000),
+        runtime=minutes(20),
         gpu=0,
     params:
         code=code("jets.plot"),

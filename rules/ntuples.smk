@@ -40,8 +40,8 @@ rule ntuples_initialise:
         sample=GENERATED,
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(500),
+        runtime=minutes(10),
         gpu=0,
     params:
         code=code("ntuples.initialise"),
@@ -69,8 +69,8 @@ rule ntuples_pool:
         bench_of("ntuples_pool")
     threads: 1
     resources:
-        mem_mb=lambda w: 1000 + CONFIG.ntuples.pool.events // 20,
-        runtime=lambda w: 10 + CONFIG.ntuples.pool.events // 5000,
+        mem_mb=lambda w, attempt: attempt * (1000 + CONFIG.ntuples.pool.events // 20),
+        runtime=lambda w, attempt: attempt * (10 + CONFIG.ntuples.pool.events // 5000),
         gpu=0,
     params:
         code=code("ntuples.pool"),
@@ -98,9 +98,10 @@ rule ntuples_generate:
         sample=GENERATED_WITH["resolution"],
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         # 0.3 s an event: Vincia with much pile-up on a slow machine
-        runtime=lambda w: 10 + CONFIG.ntuples.samples[w.sample].events_per_job // 200,
+        runtime=lambda w, attempt: attempt
+        * (10 + CONFIG.ntuples.samples[w.sample].events_per_job // 200),
         gpu=0,
     params:
         code=code("ntuples.generate"),
@@ -133,9 +134,10 @@ rule ntuples_generate_parameterised:
         sample=GENERATED_WITH["parameterised"],
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         # as without showers; these take some 10 ms an event
-        runtime=lambda w: 10 + CONFIG.ntuples.samples[w.sample].events_per_job // 200,
+        runtime=lambda w, attempt: attempt
+        * (10 + CONFIG.ntuples.samples[w.sample].events_per_job // 200),
         gpu=0,
     params:
         code=code("ntuples.generate_parameterised"),
@@ -174,9 +176,10 @@ rule ntuples_generate_learned:
         sample=GENERATED_WITH["model"],
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         # as without showers; these may take 10 ms each
-        runtime=lambda w: 10 + CONFIG.ntuples.samples[w.sample].events_per_job // 50,
+        runtime=lambda w, attempt: attempt
+        * (10 + CONFIG.ntuples.samples[w.sample].events_per_job // 50),
         gpu=0,
     params:
         code=code("ntuples.generate_learned"),
@@ -211,8 +214,8 @@ rule ntuples_ingest:
         sample=INGESTED,
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=memory(1500),
+        runtime=minutes(60),
         gpu=0,
     params:
         code=code("ntuples.ingest"),
@@ -238,8 +241,8 @@ rule ntuples_convert:
         sample=CONVERTED,
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=memory(1500),
+        runtime=minutes(60),
         gpu=0,
     params:
         code=code("ntuples.convert"),
@@ -264,8 +267,8 @@ rule ntuples_manifest:
         bench_of("ntuples_manifest", "{sample}")
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=memory(500),
+        runtime=minutes(5),
         gpu=0,
     params:
         code=code("ntuples.manifest"),
@@ -294,8 +297,8 @@ rule ntuples_measure:
         bench_of("ntuples_measure")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=memory(2000),
+        runtime=minutes(20),
         gpu=0,
     params:
         code=code("ntuples.measure"),
@@ -320,8 +323,8 @@ rule ntuples_plot:
         bench_of("ntuples_plot")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
         gpu=0,
     params:
         code=code("ntuples.plot"),

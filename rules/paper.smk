@@ -43,8 +43,8 @@ rule paper_collect:
         bench_of("paper_collect")
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=memory(500),
+        runtime=minutes(5),
         gpu=0,
     params:
         code=code("paper.collect"),
@@ -75,8 +75,8 @@ rule paper_figures:
         bench_of("paper_figures")
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=memory(500),
+        runtime=minutes(5),
         gpu=0,
     params:
         code=code("paper.figures"),
@@ -117,8 +117,8 @@ rule paper_report:
         bench_of("paper_report")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=memory(1000),
+        runtime=minutes(5),
         gpu=0,
     params:
         code=code("paper.report"),

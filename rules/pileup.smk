@@ -107,10 +107,10 @@ def learned_gpu(method):
     return int(LEARNED[method].training.device != "cpu")
 
 
-def learned_memory(wildcards):
+def learned_memory(wildcards, attempt):
     """Memory in MB: libraries, a batch, and the rows up to their budget, twice while joined."""
     budget = LEARNED[wildcards.learned].training.memory_budget_mb
-    return int(3000 + 2 * (budget or 3000))
+    return attempt * int(3000 + 2 * (budget or 3000))
 
 
 rule pileup_weights:
@@ -128,8 +128,8 @@ rule pileup_weights:
         method="none|chs|puppi|softkiller",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000),
+        runtime=minutes(60),
         gpu=0,
     params:
         code=code("pileup.weights"),
@@ -161,7 +161,7 @@ rule pileup_train:
     threads: lambda w: LEARNED[w.learned].training.threads
     resources:
         mem_mb=learned_memory,
-        runtime=720,
+        runtime=minutes(720),
         gpu=lambda w: learned_gpu(w.learned),
     params:
         code=code("pileup.train"),
@@ -190,8 +190,8 @@ rule pileup_apply:
         weights=f"({'|'.join(LEARNED) or 'none'})(_seed\\d+)?",
     threads: lambda w: LEARNED[w.weights.partition("_seed")[0]].training.threads
     resources:
-        mem_mb=2500,
-        runtime=120,
+        mem_mb=memory(2500),
+        runtime=minutes(120),
         gpu=lambda w: learned_gpu(w.weights.partition("_seed")[0]),
     params:
         code=code("pileup.apply"),
@@ -224,8 +224,8 @@ rule pileup_evaluate:
         bench_of("pileup_evaluate")
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=memory(3000),
+        runtime=minutes(60),
         gpu=0,
     params:
         code=code("pileup.evaluate"),
@@ -267,8 +267,8 @@ rule pileup_discriminate:
         pair="|".join(PILEUP_PAIRS) or "none",
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=memory(3000),
+        runtime=minutes(60),
         gpu=0,
     params:
         code=code("pileup.discriminate"),
@@ -304,8 +304,8 @@ rule pileup_compare:
         bench_of("pileup_compare", "{sample}")
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=memory(3000),
+        runtime=minutes(60),
         gpu=0,
     params:
         code=code("pileup.compare"),
@@ -332,8 +332,8 @@ rule pileup_tabulate:
         bench_of("pileup_tabulate")
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=memory(500),
+        runtime=minutes(5),
         gpu=0,
     params:
         code=code("pileup.tabulate"),
@@ -365,8 +365,8 @@ rule pileup_plot:
         bench_of("pileup_plot")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=memory(2000),
+        runtime=minutes(20),
         gpu=0,
     params:
         code=code("pileup.plot"),

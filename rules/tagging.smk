@@ -218,7 +218,7 @@ rule tagging_train:
     threads: lambda w: training_of(w.tagger).threads
     resources:
         mem_mb=lambda w, input: tagger_memory(w.tagger, input.size_mb),
-        runtime=720,
+        runtime=minutes(720),
         gpu=training_gpu,
     params:
         samples=lambda w: names_of(tagger_samples(w.tagger)),
@@ -246,8 +246,8 @@ rule tagging_predict:
         bench_of("tagging_predict", "{tagger}/{sample}")
     threads: CONFIG.tagging.training.threads
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory(4000),
+        runtime=minutes(120),
         gpu=TAGGING_GPU,
     params:
         code=code("tagging.predict"),
@@ -272,8 +272,8 @@ rule tagging_export_onnx:
         bench_of("tagging_export_onnx", "{tagger}")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
         gpu=0,
     params:
         code=code("tagging.export_onnx"),
@@ -298,8 +298,8 @@ rule tagging_export_friend:
         bench_of("tagging_export_friend", "{tagger}/{sample}")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
         gpu=0,
     params:
         code=code("tagging.export_friend"),
@@ -328,8 +328,8 @@ rule tagging_evaluate:
         bench_of("tagging_evaluate", "{tagger}")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000),
+        runtime=minutes(60),
         gpu=0,
     params:
         samples=lambda w: names_of(measured_samples(w.tagger)),
@@ -360,8 +360,8 @@ rule tagging_perturb:
         bench_of("tagging_perturb", "{tagger}")
     threads: CONFIG.tagging.training.threads
     resources:
-        mem_mb=3000,
-        runtime=240,
+        mem_mb=memory(3000),
+        runtime=minutes(240),
         gpu=TAGGING_GPU,
     params:
         samples=lambda w: names_of(tagger_samples(w.tagger)),
@@ -400,8 +400,8 @@ rule tagging_cost:
         bench_of("tagging_cost", "{tagger}")
     threads: CONFIG.tagging.cost.threads
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=memory(3000),
+        runtime=minutes(60),
         gpu=0,
     params:
         code=code("tagging.cost"),
@@ -429,8 +429,8 @@ rule tagging_tables:
         bench_of("tagging_tables")
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(500),
+        runtime=minutes(10),
         gpu=0,
     params:
         code=code("tagging.tables"),
@@ -455,8 +455,8 @@ rule tagging_explain:
         bench_of("tagging_explain", "{tagger}")
     threads: CONFIG.tagging.explanation.threads
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=memory(3000),
+        runtime=minutes(60),
         gpu=0,
     params:
         samples=lambda w: names_of(tagger_samples(w.tagger)),
@@ -483,8 +483,8 @@ rule tagging_tabulate:
         bench_of("tagging_tabulate")
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(500),
+        runtime=minutes(10),
         gpu=0,
     params:
         code=code("tagging.tabulate"),
@@ -515,8 +515,8 @@ rule tagging_plot:
         bench_of("tagging_plot")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
         gpu=0,
     params:
         code=code("tagging.plot"),

@@ -147,8 +147,8 @@ rule unfolding_select:
     threads: 1 if CONFIG.jets.reading.executor == "iterative" else CONFIG.jets.reading.workers
     # As in jets_cluster: how events are read changes no result.
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=memory(3000),
+        runtime=minutes(120),
         gpu=0,
         executor=CONFIG.jets.reading.executor,
         workers=CONFIG.jets.reading.workers,
@@ -181,8 +181,8 @@ rule unfolding_toy:
         toy=one_of(UNFOLDING.toys),
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
         gpu=0,
     params:
         code=code("unfolding.toy"),
@@ -209,8 +209,8 @@ rule unfolding_pair:
         pairs=one_of(UNFOLDING.pairs),
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
         gpu=0,
     params:
         code=code("unfolding.pair"),
@@ -239,8 +239,8 @@ rule unfolding_iterate:
         method=one_of(METHODS_IN_BINS),
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
         gpu=0,
     params:
         names=names_of_alternative_events,
@@ -273,8 +273,8 @@ rule unfolding_reweight:
     priority: 10
     threads: lambda w: UNFOLDING.methods[w.method].threads
     resources:
-        mem_mb=4000,
-        runtime=720,
+        mem_mb=memory(4000),
+        runtime=minutes(720),
         gpu=lambda w: int(UNFOLDING.methods[w.method].device != "cpu"),
     params:
         code=code("unfolding.reweight"),
@@ -310,8 +310,8 @@ rule unfolding_reweight_alternative:
         method=one_of(METHODS_BY_WEIGHTS),
     threads: lambda w: UNFOLDING.methods[w.method].threads
     resources:
-        mem_mb=4000,
-        runtime=720,
+        mem_mb=memory(4000),
+        runtime=minutes(720),
         gpu=lambda w: int(UNFOLDING.methods[w.method].device != "cpu"),
     params:
         code=code("unfolding.reweight"),
@@ -343,8 +343,8 @@ rule unfolding_generate:
     priority: 10
     threads: lambda w: UNFOLDING.methods[w.method].training.threads
     resources:
-        mem_mb=4000,
-        runtime=720,
+        mem_mb=memory(4000),
+        runtime=minutes(720),
         gpu=lambda w: int(UNFOLDING.methods[w.method].training.device != "cpu"),
     params:
         code=code("unfolding.generate"),
@@ -380,8 +380,8 @@ rule unfolding_generate_alternative:
         method=one_of(METHODS_BY_SAMPLES),
     threads: lambda w: UNFOLDING.methods[w.method].training.threads
     resources:
-        mem_mb=4000,
-        runtime=720,
+        mem_mb=memory(4000),
+        runtime=minutes(720),
         gpu=lambda w: int(UNFOLDING.methods[w.method].training.device != "cpu"),
     params:
         code=code("unfolding.generate"),
@@ -410,8 +410,8 @@ rule unfolding_project:
         method=one_of([*METHODS_BY_WEIGHTS, *METHODS_BY_SAMPLES]),
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
         gpu=0,
     params:
         names=alternative_names,
@@ -446,8 +446,8 @@ rule unfolding_evaluate:
         bench_of("unfolding_evaluate", "{measurement}/{method}")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
         gpu=0,
     params:
         code=code("unfolding.evaluate"),
@@ -482,8 +482,8 @@ rule unfolding_coverage:
         method=one_of(COVERED),
     threads: lambda w: getattr(UNFOLDING.methods[w.method], "threads", 1)
     resources:
-        mem_mb=6000,
-        runtime=720,
+        mem_mb=memory(6000),
+        runtime=minutes(720),
         gpu=lambda w: int(
             getattr(UNFOLDING.methods[w.method], "device", "cpu") != "cpu"
         ),
@@ -519,8 +519,8 @@ rule unfolding_publish:
         bench_of("unfolding_publish", "{measurement}/{method}")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
         gpu=0,
     params:
         code=code("unfolding.publish"),
@@ -553,8 +553,8 @@ rule unfolding_tabulate:
         bench_of("unfolding_tabulate")
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(500),
+        runtime=minutes(10),
         gpu=0,
     params:
         code=code("unfolding.tabulate"),
@@ -582,8 +582,8 @@ rule unfolding_plot:
         bench_of("unfolding_plot")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
+        mem_mb=memory(1000),
+        runtime=minutes(20),
         gpu=0,
     params:
         code=code("unfolding.plot"),

@@ -41,6 +41,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"What it is": "index.md"},
         {"A tour": "tour.md"},
         {"One's own data": "own-data.md"},
+        {"Batch systems": "batch.md"},
         {"Settings": "settings.md"},
         {"Architecture": "architecture.md"},
         {"Stages": stage_pages(folder)},
