@@ -47,6 +47,11 @@ if CONFIG.inference is not None:
     include: "rules/inference.smk"
 
 
+if CONFIG.firmware is not None:
+
+    include: "rules/firmware.smk"
+
+
 include: "rules/paper.smk"
 
 

@@ -15,10 +15,12 @@ PROJECT = Path(__file__).resolve().parents[1]
 LOCK = PROJECT / "envs" / "requirements.lock"
 PYTHON = (3, 11)
 PYTORCH_INDEX = "https://download.pytorch.org/whl"
+# Yosys comes as WebAssembly: a minute of compiling, once for each user and processor.
+PREPARE = "from fullchain.firmware import yosys, yowasp; yowasp.prepare(yosys.program())"
 PROGRAMS = {
     "git": "the provenance of every result names the commit",
     "make": "the two commands of the README",
-    "g++": "hls4ml compiles its emulation",
+    "g++": "emulations of firmware are compiled",
 }
 
 
@@ -92,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     if missing := missing_prerequisites():
         sys.exit("fullchain needs, and did not find:\n" + "\n".join(f"  - {m}" for m in missing))
-    print(f"making the environment in {chosen.environment} (about two minutes, 2 GB)", flush=True)
+    print(f"making the environment in {chosen.environment} (about three minutes, 2 GB)", flush=True)
     stamp.unlink(missing_ok=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(chosen.environment)], check=True)
     python = str(chosen.environment / "bin" / "python")
@@ -104,6 +106,8 @@ def main(arguments: list[str] | None = None) -> None:
     subprocess.run([*pip, "-r", str(others)], check=True)
     subprocess.run([*pip, "--no-build-isolation", "--editable", str(PROJECT)], check=True)
     subprocess.run([python, "-m", "pip", "check"], check=True)
+    if subprocess.run([python, "-c", PREPARE], stderr=subprocess.DEVNULL).returncode:
+        print("Yosys is not compiled yet: the first job that needs it will, with 2 GB of memory")
     stamp.write_text(" ".join(wanted))
 
 

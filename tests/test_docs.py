@@ -141,5 +141,9 @@ def test_the_picture_of_the_dag_has_every_step():
         ("calorimetry", "control"),
         ("calorimetry", "vary"),
         ("calorimetry", "refine"),
+        ("firmware", "build"),
+        ("firmware", "place"),
+        ("firmware", "grow"),
+        ("firmware", "convert_trees"),
     }
     assert drawn == expected - others

@@ -15,6 +15,7 @@ from fullchain import stage_links, unsafe_settings
 from fullchain.calorimetry.settings import CalorimetrySettings
 from fullchain.decorrelation.settings import DecorrelationSettings
 from fullchain.errors import InputError
+from fullchain.firmware.settings import FirmwareSettings
 from fullchain.inference.settings import InferenceSettings
 from fullchain.jets.settings import JetsSettings
 from fullchain.model import SettingsModel
@@ -71,6 +72,10 @@ class Settings(SettingsModel):
     inference: InferenceSettings | None = Field(
         default_factory=InferenceSettings,
         description="templates, statistical model, fit; null leaves the stage out",
+    )
+    firmware: FirmwareSettings | None = Field(
+        default_factory=FirmwareSettings,
+        description="models for a trigger and their firmware; null leaves the stage out",
     )
     paper: PaperSettings = Field(
         default_factory=PaperSettings, description="figures, tables and the report"

@@ -28,6 +28,7 @@ def check(chosen: "Settings") -> None:
     toys_have_names_of_their_own(chosen)
     regions_can_be_filled(chosen)
     calorimeters_exist(chosen)
+    firmware_is_possible(chosen)
 
 
 def names_exist(chosen: "Settings") -> None:
@@ -179,6 +180,27 @@ def regions_can_be_filled(chosen: "Settings") -> None:
                 )
 
 
+def firmware_is_possible(chosen: "Settings") -> None:
+    """Check that triggers see jets with particles, and that their teachers are there."""
+    if chosen.firmware is None:
+        return
+    for name in chosen.firmware.all_samples():
+        sample = chosen.ntuples.samples[name]
+        if sample.kind == "ingested" and sample.is_table:
+            raise ValueError(
+                f"firmware: sample {name!r} is a table of observables, without the particles that "
+                "a trigger sees; take another one"
+            )
+    for name in chosen.firmware.networks():
+        teacher = chosen.firmware.teacher_of(name)
+        if not teacher:
+            continue
+        where = f"firmware.models.{name}.distillation.tagger"
+        taggers = list(chosen.tagging.taggers) if chosen.tagging else []
+        if teacher not in taggers:
+            raise ValueError(f"{where}: no tagger is called {teacher!r}{nearest(teacher, taggers)}")
+
+
 Reference = tuple[str, str, str, Sequence[str]]
 """Path of a setting, what it names, the name, and all names that there are."""
 
@@ -224,6 +246,12 @@ def _sample_names(chosen: "Settings") -> Iterator[tuple[str, str]]:
             yield "unfolding.measurements", name
         for name, pairs_of in chosen.unfolding.pairs.items():
             yield f"unfolding.pairs.{name}.sample", pairs_of.sample
+    if chosen.firmware is not None:
+        for kind, wanted in chosen.firmware.classes.items():
+            for name in wanted.samples:
+                yield f"firmware.classes.{kind}.samples", name
+        for name in (*chosen.firmware.anomaly_samples(), *chosen.firmware.trigger_samples()):
+            yield "firmware", name
     if chosen.inference is not None:
         for analysis, one in chosen.inference.analyses.items():
             for place, name in one.sample_references():

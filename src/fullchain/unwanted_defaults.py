@@ -52,6 +52,7 @@ def without_unwanted_defaults(
         "calorimetry": _without_default_events(
             values["calorimetry"], defaults["calorimetry"]["downstream"], samples
         ),
+        "firmware": _without_default_triggers(values["firmware"], defaults["firmware"], samples),
         "tagging": _without_default_taggers(
             values["tagging"], defaults["tagging"]["taggers"], samples
         ),
@@ -173,3 +174,26 @@ def _without_default_events(
     if all(name in samples for name in default["samples"]):
         return calorimetry
     return {**calorimetry, "downstream": None}
+
+
+def _without_default_triggers(
+    firmware: Any, default: Mapping[str, Any], samples: Mapping[str, Any]
+) -> Any:
+    """Drop the stage firmware where its classes are the default ones, of samples not there.
+
+    Signals of the default triggers whose samples are not there go, too.
+    """
+    if not isinstance(firmware, Mapping):
+        return firmware
+    wanted = [name for one in default["classes"].values() for name in one["samples"]]
+    if firmware.get("classes") == default["classes"] and not set(wanted) <= set(samples):
+        return None
+    trigger = firmware.get("trigger")
+    if not isinstance(trigger, Mapping) or not isinstance(trigger.get("signals"), Mapping):
+        return firmware
+    signals = {
+        name: one
+        for name, one in trigger["signals"].items()
+        if one != default["trigger"]["signals"].get(name) or set(one["samples"]) <= set(samples)
+    }
+    return {**firmware, "trigger": {**trigger, "signals": signals}}

@@ -29,7 +29,7 @@ from fullchain.ntuples.table_settings import CLASS_NUMBERS, W_TAGGING
 from fullchain.setting_files import merge, read_yaml
 from fullchain.settings import validate
 from fullchain.step import Given
-from fullchain.tagging.settings import LABELS
+from fullchain.tagging.class_settings import LABELS
 
 Columns = dict[str, np.ndarray]
 CLASSES = {"W": [1], "gluon": [0]}

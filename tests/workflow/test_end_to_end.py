@@ -24,7 +24,7 @@ def test_the_report_is_there(finished) -> None:
     assert "<html" in page
     metrics = finished.json("paper/metrics.json")
     stages = {metric["name"].split(".")[0] for metric in metrics["metrics"]}
-    assert {"ntuples", "jets", "tagging", "calorimetry", "inference"} <= stages
+    assert {"ntuples", "jets", "tagging", "calorimetry", "inference", "firmware"} <= stages
 
 
 def test_every_step_left_its_provenance(finished) -> None:
@@ -38,7 +38,12 @@ def test_every_step_left_its_provenance(finished) -> None:
     weights = {f"pileup.{step}" for step in ("weights", "train", "apply", "compare")}
     on_request = {"tagging.export_friend", "unfolding.pair", "inference.adopt", *weights}
     ways = ("ingest", "convert", "generate_parameterised", "generate_learned")
-    on_request |= {"calorimetry.refine", *(f"ntuples.{way}" for way in ways)}
+    on_request |= {
+        "calorimetry.refine",
+        "firmware.build",
+        "firmware.place",
+        *(f"ntuples.{way}" for way in ways),
+    }
     assert recorded >= in_use - on_request
 
 

@@ -30,6 +30,7 @@ def _default_samples() -> dict[str, GeneratedSample | IngestedSample]:
         "qcd": _sample("qcd", 6000, shower_weights=True, **window),
         "tt": _sample("tt", 6000, shower_weights=True, **window),
         "wjet": _sample("wjet", 4000, **window),
+        "zjet": _sample("zjet", 3000, events_per_job=1500, **window),
         "zmumu": _sample("zmumu", 9000, events_per_job=3000, shower_weights=True, **recoil),
         "zprime": _sample("zprime", 1500, events_per_job=1500),
         **{

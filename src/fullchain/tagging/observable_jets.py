@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fullchain.errors import InputError
+from fullchain.tagging.class_settings import LABELS
 from fullchain.tagging.jetclass_jets import CONSTANT, MEASURED, RATIOS, SOURCE, identity, quotient
 from fullchain.tagging.jets_reading import FOUR_MOMENTUM, Jets
-from fullchain.tagging.settings import LABELS
 
 Array = npt.NDArray[Any]
 

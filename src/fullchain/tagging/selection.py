@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fullchain.tagging.class_settings import ClassSettings
 from fullchain.tagging.selection_settings import SelectionSettings
-from fullchain.tagging.settings import ClassSettings
 
 Columns = dict[str, npt.NDArray[Any]]
 Mask = npt.NDArray[np.bool_]

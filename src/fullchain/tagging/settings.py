@@ -12,6 +12,7 @@ from fullchain.model import SettingsModel
 from fullchain.tagging.architectures import Architecture
 from fullchain.tagging.bayesian_settings import BayesianSettings
 from fullchain.tagging.between_settings import BetweenSettings
+from fullchain.tagging.class_settings import ClassSettings
 from fullchain.tagging.cost_settings import CostSettings
 from fullchain.tagging.evaluation_settings import EvaluationSettings
 from fullchain.tagging.explanation_settings import ExplanationSettings
@@ -21,21 +22,6 @@ from fullchain.tagging.reweighting_settings import ReweightingSettings
 from fullchain.tagging.robustness_settings import RobustnessSettings
 from fullchain.tagging.selection_settings import SelectionSettings
 from fullchain.tagging.trees_settings import TreesSettings
-
-LABELS = {
-    "gluon": 0,
-    "light": 1,
-    "b": 2,
-    "W": 3,
-    "Z": 4,
-    "top": 5,
-    "H": 6,
-    "unmatched": -1,
-}
-"""Numbers of the truth labels in the column `label` of the jets."""
-
-Label = Literal["gluon", "light", "b", "W", "Z", "top", "H", "unmatched"]
-
 
 RESERVED = ("flat", "none", "others")
 """Words that mean something else where a class may be named."""
@@ -52,21 +38,6 @@ class SplitSettings(PartsSettings):
         description="samples whose events all belong to one part, for data sets that come divided; "
         "not for taggers with folds",
     )
-
-
-class ClassSettings(SettingsModel):
-    """Which jets make up one class."""
-
-    samples: tuple[str, ...] = Field(min_length=1, description="names of samples")
-    labels: tuple[Label, ...] = Field(min_length=1, description="truth labels of the jets")
-    fully_contained: bool = Field(
-        False, description="only jets that contain all decay products of their particle"
-    )
-
-    @property
-    def label_numbers(self) -> tuple[int, ...]:
-        """Numbers of the labels in the column `label`."""
-        return tuple(LABELS[name] for name in self.labels)
 
 
 class TaggerSettings(SettingsModel):

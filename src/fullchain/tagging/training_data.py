@@ -20,11 +20,12 @@ from fullchain.learning.standardise import Standardisation
 from fullchain.learning.training import Batch
 from fullchain.tagging import members, selection
 from fullchain.tagging.between_training import own_tensors
+from fullchain.tagging.class_settings import LABELS
 from fullchain.tagging.jets_reading import IDENTITY, Jets, stream
 from fullchain.tagging.members import Member
 from fullchain.tagging.reweighting import tagger_weights
 from fullchain.tagging.selection_settings import SelectionSettings
-from fullchain.tagging.settings import LABELS, SplitSettings, TaggerSettings
+from fullchain.tagging.settings import SplitSettings, TaggerSettings
 from fullchain.tagging.views import Arrays, View
 
 USED = (split.TRAIN, split.VALIDATION)

@@ -1,0 +1,71 @@
+"""Grow the boosted trees of a model on trigger jets."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+
+from fullchain.atomic import write_text
+from fullchain.firmware import forest_file
+from fullchain.firmware.forest_settings import ForestSettings
+from fullchain.firmware.tree_growth import forest_of
+from fullchain.firmware.trigger_jets import labelled
+from fullchain.firmware.validation_performance import judge_classes
+from fullchain.learning.parts_settings import PartsSettings
+from fullchain.learning.roc import event_numbers
+from fullchain.learning.split import TRAIN, VALIDATION
+from fullchain.seeds import derive
+from fullchain.step import Given, Input, Option, Output
+from fullchain.tagging.class_settings import ClassSettings
+
+
+def main(
+    *,
+    jets: Annotated[list[Path], Input("trigger jets of all samples, HDF5")],
+    model: Annotated[str, Option("name of the model in firmware.models")],
+    trained: Annotated[Path, Output("trees, JSON")],
+    history: Annotated[Path, Output("losses, size and performance, JSON")],
+    settings: Given,
+) -> None:
+    """Read jets, grow trees, write them and how good they are, at each of their precisions."""
+    chosen = settings.model(f"firmware.models.{model}", ForestSettings)
+    parts = settings.model("firmware.split", PartsSettings)
+    given = settings["firmware.classes"]
+    classes = {name: ClassSettings.model_validate(one) for name, one in given.items()}
+    everything = labelled(jets, classes, parts.validation, parts.test, settings.seed)
+    known = everything.target >= 0
+    training = everything.where(known & (everything.part == TRAIN))
+    validation = everything.where(known & (everything.part == VALIDATION))
+    seed = derive(settings.seed, "firmware", model, "trees")
+    quantities = (
+        training.jets.quantities(chosen.features, 0),
+        validation.jets.quantities(chosen.features, 0),
+    )
+    names = tuple(classes)
+    forest, losses = forest_of(
+        quantities, (training.target, validation.target), names, chosen, seed
+    )
+    scalars = validation.jets.scalars
+    identity = (scalars[name] for name in ("run", "luminosityBlock", "event"))
+    # Samples may have events of the same numbers.
+    event = event_numbers(validation.sample, *identity)
+
+    def judged(scores: np.ndarray) -> dict[str, tuple[float, float]]:
+        return judge_classes(scores, validation.target, event, names, chosen.replicas, seed)
+
+    content = {
+        "model": model,
+        "kind": "trees",
+        "algorithm": chosen.algorithm,
+        "classes": list(names),
+        "jets": {"train": len(training.target), "validation": len(validation.target)},
+        "loss": losses,
+        "rounds": len(forest.rounds),
+        "trees": len(forest.trees),
+        "cuts": forest.cuts,
+        "depth": forest.depth,
+        "float": judged(forest.evaluate(forest.inputs_of(quantities[1]))),
+    }
+    forest_file.write(trained, forest, {"model": model})
+    write_text(history, json.dumps(content, indent=1, allow_nan=False) + "\n")

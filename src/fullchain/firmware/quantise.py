@@ -1,0 +1,126 @@
+"""Make a fixed-point network of a trained one.
+
+The state after each epoch is kept in `checkpoint_<point>.pt` beside the result until training ends.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fullchain.atomic import write_text
+from fullchain.dag.closure import code
+from fullchain.errors import InputError
+from fullchain.firmware import fixed_network, float_network, tasks, trigger_scores
+from fullchain.firmware.float_network import Trained
+from fullchain.firmware.input_scaling import scaled
+from fullchain.firmware.model_kinds import ANOMALY_SCORES
+from fullchain.firmware.network_data import judged, part_of
+from fullchain.firmware.point_settings import PointSettings
+from fullchain.firmware.quantisation import finished
+from fullchain.firmware.quantisation import quantise as quantised_of
+from fullchain.firmware.trigger_jets import labelled
+from fullchain.learning import device
+from fullchain.learning.checkpoint import of_training
+from fullchain.learning.parts_settings import PartsSettings
+from fullchain.learning.split import TRAIN, VALIDATION
+from fullchain.learning.training import Resumption
+from fullchain.seeds import derive
+from fullchain.step import Given, Input, Option, Output
+from fullchain.tagging.class_settings import ClassSettings
+
+
+def main(
+    *,
+    jets: Annotated[list[Path], Input("trigger jets of all samples, HDF5")],
+    scores: Annotated[list[Path], Input("scores of the teacher, one file a sample, Parquet")] = [],  # noqa: B006
+    trained: Annotated[Path, Input("the network in floating point")],
+    model: Annotated[str, Option("name of the model in firmware.models")],
+    point: Annotated[str, Option("name of the point in the points of the model")],
+    network: Annotated[Path, Output("the fixed-point network, JSON")],
+    history: Annotated[Path, Output("EBOPs, bits, overflow, accuracy and AUC, JSON")],
+    settings: Given,
+) -> None:
+    """Read jets and the trained network, quantise, compare bit for bit, write.
+
+    Raises
+    ------
+    InputError
+        Training failed; the exported network differs from the one that was trained, or overflows
+        (names the layer); there are no jets or scores.
+    """
+    how = settings.model(f"firmware.models.{model}.points.{point}", PointSettings)
+    parts = settings.model("firmware.split", PartsSettings)
+    given = settings["firmware.classes"]
+    classes = {name: ClassSettings.model_validate(one) for name, one in given.items()}
+    start = float_network.read(trained)
+    if start.classes != tuple(classes):
+        raise InputError(
+            f"{trained}: trained for the classes {', '.join(start.classes)}, and "
+            f"firmware.classes are {', '.join(classes)}; train again"
+        )
+    seed = derive(settings.seed, "firmware", model, point)
+    everything = labelled(jets, classes, parts.validation, parts.test, settings.seed)
+    training, validation = (
+        part_of(everything, part, start.settings, start.quantities, start.classes, scores)
+        for part in (TRAIN, VALIDATION)
+    )
+    exact = scaled(validation.quantities, start.shift, start.exponent)
+    batches = {
+        "training": training.batch(scaled(training.quantities, start.shift, start.exponent)),
+        "validation": validation.batch(exact),
+    }
+    place = device.choose(how.training.device).type
+    identity = {"code": code("firmware.quantise"), "model": model, "point": point}
+    state = start.network.state_dict()
+    mark = of_training(identity, settings.values, place, {**batches, "trained": state})
+    resumption = Resumption(network.with_name(f"checkpoint_{point}.pt"), mark)
+    found = quantised_of(
+        start,
+        how,
+        batches["training"],
+        batches["validation"],
+        seed,
+        resumption,
+        f"quantising {model}, {point}",
+    )
+    finish = tasks.of(start.settings).finish
+    fixed, facts = finished(found, finish, how, validation.quantities, exact)
+    outputs = fixed.evaluate(fixed.inputs.quantise(validation.quantities))
+    performance = {
+        name: judged(start.settings, values, validation, start.classes, seed)
+        for name, values in (
+            ("float", _float_scores(start, exact)),
+            ("quantised", outputs),
+        )
+    }
+    about = {"model": model, "point": point, "classes": list(start.classes)}
+    fixed_network.write(network, fixed, about)
+    content = {
+        **about,
+        "kind": settings[f"firmware.models.{model}"].get("kind", "network"),
+        "settings": how.model_dump(mode="json"),
+        **facts,
+        "performance": {
+            name: {key: list(pair) for key, pair in numbers.items()}
+            for name, numbers in performance.items()
+        },
+        "device": place,
+        "training": found.record,
+    }
+    write_text(history, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    resumption.path.unlink(missing_ok=True)
+
+
+def _float_scores(start: Trained, exact: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give what the fixed-point network gives, of the network in floating point."""
+    with device.repeatable(start.settings.training.threads):
+        outputs = float_network.network_scores(start.network, exact)
+    score = ANOMALY_SCORES.get(str(getattr(start.settings, "kind", "")))
+    if score is None:
+        return outputs
+    clip = start.settings.clip
+    inputs = np.clip(exact, -clip, clip).reshape(len(exact), -1)
+    return trigger_scores.anomaly(outputs, inputs, score)[:, None]

@@ -1,0 +1,160 @@
+"""Ports of the Verilog: which bits are which number."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fullchain.errors import InputError
+from fullchain.firmware.fixed_point import EXACT_BITS
+
+Array = NDArray[np.float64]
+Words = NDArray[np.uint32]
+
+WORD = 32
+
+ROWS = 8192
+"""Vectors that are turned into bits at a time."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """Format of a number of a port; 0 bits in all for one that is always 0."""
+
+    signed: int
+    integer: int
+    fractional: int
+
+    @property
+    def width(self) -> int:
+        """Bits with the sign."""
+        return self.signed + self.integer + self.fractional
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What the emulation must know of a pipeline.
+
+    Parameters
+    ----------
+    top
+        Name of the module, with `clk`, `model_inp` and `model_out`.
+    stages
+        Of logic; there is a register before each, and one behind the last.
+    inputs, outputs
+        Numbers in their order, the first one in the lowest bits.
+    names
+        Names of the outputs.
+    """
+
+    top: str
+    stages: int
+    inputs: tuple[Number, ...]
+    outputs: tuple[Number, ...]
+    names: tuple[str, ...]
+
+
+def read(path: Path) -> tuple[Ports, dict[str, Any]]:
+    """Read the report of `firmware trace`: the ports, and all of it.
+
+    Raises
+    ------
+    InputError
+        The file is not there or not such a report, or an output has more bits than float64 holds.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        ports = Ports(
+            str(content["top"]),
+            int(content["stages"]),
+            tuple(Number(*number) for number in content["inputs"]),
+            tuple(Number(*number) for number in content["outputs"]),
+            tuple(str(name) for name in content["output_names"]),
+        )
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such report; run firmware trace") from None
+    except (KeyError, TypeError, ValueError) as problem:
+        raise InputError(
+            f"{path}: not a report of Verilog ({problem!r}); run firmware trace again"
+        ) from None
+    for name, number in zip(ports.names, ports.outputs, strict=True):
+        if number.width > EXACT_BITS:
+            raise InputError(
+                f"{path}: output {name} has {number.width} bits, and {EXACT_BITS} can be compared "
+                "exactly; take fewer bits for weights or activations"
+            )
+    return ports, content
+
+
+def words(numbers: tuple[Number, ...]) -> int:
+    """Give how many 32-bit words hold a port."""
+    return -(-sum(number.width for number in numbers) // WORD)
+
+
+def to_words(values: Array, numbers: tuple[Number, ...]) -> Words:
+    """Give the bits of a port for each vector, (vectors, inputs) to (vectors, words).
+
+    Raises
+    ------
+    InputError
+        The number of values is another one, or a value is not in its format (names the input).
+    """
+    if values.shape[1] != len(numbers):
+        raise InputError(
+            f"the vectors have {values.shape[1]} inputs and the Verilog has {len(numbers)}: they "
+            "are of different networks; run firmware stimulate again"
+        )
+    pieces = [
+        _to_words(values[start : start + ROWS], numbers) for start in range(0, len(values), ROWS)
+    ]
+    return np.concatenate(pieces)
+
+
+def _to_words(values: Array, numbers: tuple[Number, ...]) -> Words:
+    bits = np.zeros((len(values), words(numbers) * WORD), dtype=np.uint8)
+    place = 0
+    for index, number in enumerate(numbers):
+        if not number.width:
+            continue
+        scaled = values[:, index] * 2.0**number.fractional
+        low = -number.signed * 2.0 ** (number.width - 1)
+        inside = (scaled == np.floor(scaled)) & (scaled >= low)
+        inside &= scaled < low + 2.0**number.width
+        if not inside.all():
+            raise InputError(
+                f"input {index} is {values[~inside, index][0]} in {int((~inside).sum())} vectors, "
+                "which its bits in the Verilog cannot be: vectors and Verilog are of different "
+                "networks; run firmware stimulate again"
+            )
+        shifts = np.arange(number.width)
+        bits[:, place : place + number.width] = scaled.astype(np.int64)[:, None] >> shifts & 1
+        place += number.width
+    return np.packbits(bits, axis=1, bitorder="little").view("<u4")
+
+
+def from_words(given: Words, numbers: tuple[Number, ...]) -> Array:
+    """Give the values of a port, (vectors, words) to (vectors, outputs), exactly."""
+    pieces = [
+        _from_words(given[start : start + ROWS], numbers) for start in range(0, len(given), ROWS)
+    ]
+    return np.concatenate(pieces)
+
+
+def _from_words(given: Words, numbers: tuple[Number, ...]) -> Array:
+    bits = np.unpackbits(
+        np.ascontiguousarray(given, dtype="<u4").view(np.uint8), axis=1, bitorder="little"
+    )
+    values = np.zeros((len(given), len(numbers)))
+    place = 0
+    for index, number in enumerate(numbers):
+        if number.width:
+            weights = 1 << np.arange(number.width, dtype=np.int64)
+            if number.signed:
+                weights[-1] = -weights[-1]
+            whole = bits[:, place : place + number.width].astype(np.int64) @ weights
+            values[:, index] = whole * 2.0**-number.fractional
+        place += number.width
+    return values
