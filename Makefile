@@ -8,13 +8,21 @@ SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
 OVERLAY := $(if $(CONFIG),--configfile $(CONFIG))
 
 .DEFAULT_GOAL := help
-.PHONY: help env gpu-env run why paper test lint unit workflow-test test-slurm docs config lock clean
+.PHONY: help env tools gpu-env run why paper test lint unit workflow-test test-slurm docs config lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 env:  ## make the environment from the lock; does nothing when it is up to date
 	@$(PYTHON) envs/bootstrap.py $(VENV)
+
+tools: $(VENV)-tools/made  ## programs that only check: the validator of RO-Crates, pip-audit
+
+$(VENV)-tools/made: envs/tools.lock
+	@echo "making the environment of the checking programs in $(@D)"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip --quiet --disable-pip-version-check install --no-deps -r $<
+	@touch $@
 
 gpu-env:  ## the same with a CUDA build of torch; CUDA=cu130 chooses which
 	@$(PYTHON) envs/bootstrap.py $(VENV) --torch $(or $(CUDA),cu130)
@@ -38,7 +46,7 @@ lint: env  ## style, types, and the workflow's own lint
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/python tests/lint_workflow.py
 
-unit: env  ## unit tests
+unit: env tools  ## unit tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile -m "not workflow and not slurm"
 
 workflow-test: env  ## real workflows: rerun behaviour, faults, and the test configuration end to end
@@ -58,4 +66,4 @@ lock: env  ## resolve envs/requirements.in anew, and the recipes made from the l
 	$(BIN)/python envs/lock.py
 
 clean:  ## remove the environment and every result
-	rm -rf $(VENV) .snakemake results/*/ site
+	rm -rf $(VENV) $(VENV)-tools .snakemake results/*/ site

@@ -13,12 +13,15 @@ from pathlib import Path
 ENVS = Path(__file__).resolve().parent
 REQUIREMENTS = ENVS / "requirements.in"
 LOCK = ENVS / "requirements.lock"
+TOOLS = ENVS / "tools.in"
+TOOLS_LOCK = ENVS / "tools.lock"
 HEADER = "# Made from requirements.in by `make lock`; do not edit.\n"
+TOOLS_HEADER = "# Made from tools.in by `make lock`; do not edit.\n"
 UNTRIED = "# Not tried: no environment has been made from this recipe so far."
 
 
-def resolve() -> str:
-    """Give the text of the lock."""
+def resolve(requirements: Path) -> str:
+    """Give the text of the lock of a file of requirements."""
     pin = next(line for line in REQUIREMENTS.read_text().splitlines() if line.startswith("torch=="))
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
@@ -31,7 +34,7 @@ def resolve() -> str:
                 *(scratch / "uv/bin/uv", "pip", "compile", "--quiet", "--universal"),
                 *("--python-version", "3.11", "--no-annotate", "--no-header"),
                 *("--no-emit-index-url", "--override", override),
-                *(REQUIREMENTS, "--output-file", scratch / "lock"),
+                *(requirements, "--output-file", scratch / "lock"),
             ],
             check=True,
         )
@@ -103,9 +106,10 @@ From: python:3.11-slim-bookworm
 
 
 def main() -> None:
-    """Write the lock and both recipes; ``--recipes`` keeps the lock as it is."""
+    """Write the locks and both recipes; ``--recipes`` keeps the locks as they are."""
     if "--recipes" not in sys.argv[1:]:
-        LOCK.write_text(HEADER + resolve())
+        LOCK.write_text(HEADER + resolve(REQUIREMENTS))
+        TOOLS_LOCK.write_text(TOOLS_HEADER + resolve(TOOLS))
     (ENVS / "environment.yaml").write_text(conda_recipe(LOCK.read_text()))
     (ENVS / "fullchain.def").write_text(apptainer_recipe())
 

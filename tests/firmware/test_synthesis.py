@@ -23,6 +23,7 @@ from fullchain.firmware import (
     nextpnr,
     place,
     resimulate,
+    rtl_ports,
     rtl_project,
     synthesis_numbers,
     synthesise,
@@ -111,6 +112,8 @@ REPORT = {
     "top": "adder",
     "inputs": [[0, 8, 0], [1, 7, 0]],
     "outputs": [[0, 9, 0]],
+    "output_names": ["sum"],
+    "stages": 1,
     "estimate": {"lut": 10, "ff": 25},
 }
 
@@ -209,6 +212,7 @@ def _through_da4ml(network: FixedPointNetwork, folder: Path) -> dict[str, Any]:
         "estimate": {"lut": round(model._pipe.cost), "ff": int(model._pipe.reg_bits)},
         "inputs": [list(map(int, minimal_kif(one))) for one in stages[0].inp_qint],
         "outputs": [list(map(int, minimal_kif(one))) for one in stages[-1].out_qint],
+        "output_names": [f"y{number}" for number in range(len(stages[-1].out_qint))],
     }
 
 
@@ -243,12 +247,12 @@ def test_bad_projects_are_named(adder: Design, tmp_path: Path) -> None:
         rtl_project.unpack(bad, "adder", tmp_path)
     with pytest.raises(InputError, match=r"rtl\.tar\.gz: 0 files src/other\.v"):
         rtl_project.unpack(adder.folder / "rtl.tar.gz", "other", tmp_path)
-    with pytest.raises(InputError, match=r"none\.json: no such file"):
-        rtl_project.read_report(tmp_path / "none.json")
+    with pytest.raises(InputError, match=r"none\.json: no such report"):
+        rtl_ports.read(tmp_path / "none.json")
     for text in ("{", '{"top": "jet"}', '{"top": "a b", "inputs": [], "outputs": []}'):
         bad.write_text(text)
-        with pytest.raises(InputError, match="not a report on Verilog"):
-            rtl_project.read_report(bad)
+        with pytest.raises(InputError, match="not a report of Verilog"):
+            rtl_ports.read(bad)
 
 
 def test_verilog_that_yosys_refuses_is_named(tmp_path: Path) -> None:

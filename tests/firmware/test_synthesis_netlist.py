@@ -13,7 +13,7 @@ import pytest
 from fullchain.errors import InputError
 from fullchain.firmware import netlist, yosys
 from fullchain.firmware.gate_simulation import delayed, looked_up, simulate
-from fullchain.firmware.port_bits import from_bits, to_bits
+from fullchain.firmware.rtl_ports import Number, from_bits, to_bits
 
 
 def _module(cells: Mapping[str, Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
@@ -64,15 +64,15 @@ def test_a_delay_crosses_words(cycles: int) -> None:
 
 
 def test_numbers_become_bits_in_twos_complement() -> None:
-    formats = [(1, 1, 2), (0, 0, 0), (0, 2, -1), (1, -1, 3)]
+    formats = (Number(1, 1, 2), Number(0, 0, 0), Number(0, 2, -1), Number(1, -1, 3))
     values = np.array([[-0.25, 0.0, 2.0, 0.125], [1.75, 0.0, 0.0, -0.5]])
     bits = to_bits(values[:, :3], formats[:3])
     assert bits.astype(int).tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]
     values[1, 3] = -0.25
     assert np.array_equal(from_bits(to_bits(values, formats), formats), values)
-    with pytest.raises(InputError, match="4 numbers for a port of 3"):
+    with pytest.raises(InputError, match="4 inputs and the Verilog has 3"):
         to_bits(values, formats[:3])
-    with pytest.raises(InputError, match="a port of 5 bits for numbers of 8 bits"):
+    with pytest.raises(InputError, match="5 bits for numbers of 8 bits"):
         from_bits(bits, formats)
 
 
@@ -137,9 +137,9 @@ def test_a_carry_of_eight_bits_adds() -> None:
     cells["c"] = _cell("CARRY8", ports)
     made = netlist.assemble(_module(cells, [*a, *b], [*sums, carries[7]]))
     values = np.random.default_rng(3).integers(0, 256, (500, 2)).astype(float)
-    bits = to_bits(values, [(0, 8, 0)] * 2)
+    bits = to_bits(values, (Number(0, 8, 0),) * 2)
     found = simulate(made, {"in": bits, "clk": np.zeros((500, 1), dtype=bool)}, "out")
-    assert np.array_equal(from_bits(found, [(0, 9, 0)])[:, 0], values.sum(axis=1))
+    assert np.array_equal(from_bits(found, (Number(0, 9, 0),))[:, 0], values.sum(axis=1))
 
 
 def test_registers_and_shift_registers_delay_and_reset() -> None:

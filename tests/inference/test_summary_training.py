@@ -11,7 +11,8 @@ from fullchain.inference.summaries_settings import SummariesSettings, SummaryTra
 from fullchain.inference.summarise import Evaluator, _binned_network
 from fullchain.inference.summary_events import Events, read_events, write_events
 from fullchain.inference.summary_nuisances import Nuisance
-from fullchain.inference.summary_training import base_features, quantile_edges, rows, train
+from fullchain.inference.summary_rows import base_features, rows
+from fullchain.inference.summary_training import quantile_edges, train
 
 SIGNAL, BACKGROUND = 50.0, 1000.0
 CENTRE = (2.0, 1.0)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from fullchain.atomic import write_text
-from fullchain.firmware import nextpnr, rtl_project, yosys
+from fullchain.firmware import nextpnr, rtl_ports, rtl_project, yosys
 from fullchain.firmware.synthesis_settings import PlacementSettings, SynthesisSettings
 from fullchain.step import Given, Input, Output
 
@@ -22,7 +22,7 @@ def main(
 ) -> None:
     """Map to an ECP5, place where it is small enough, write."""
     chosen = settings.model("firmware.synthesis", SynthesisSettings).placement
-    top = rtl_project.read_report(rtl).top
+    top = rtl_ports.read(rtl)[0].top
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         project = rtl_project.unpack(archive, top, folder)

@@ -8,10 +8,10 @@ from typing import Annotated
 from fullchain.atomic import write_text
 from fullchain.errors import InputError
 from fullchain.firmware import netlist as netlists
-from fullchain.firmware import rtl_project
+from fullchain.firmware import rtl_ports
 from fullchain.firmware import stimuli as test_vectors
 from fullchain.firmware.gate_simulation import simulate
-from fullchain.firmware.port_bits import from_bits, to_bits
+from fullchain.firmware.rtl_ports import from_bits, to_bits
 from fullchain.firmware.synthesis_settings import SynthesisSettings
 from fullchain.step import Given, Input, Output
 
@@ -30,7 +30,7 @@ def main(
 ) -> None:
     """Simulate the netlist, compare, write."""
     chosen = settings.model("firmware.synthesis", SynthesisSettings)
-    known = rtl_project.read_report(rtl)
+    ports, _ = rtl_ports.read(rtl)
     given = test_vectors.read(stimuli)
     expected, implementation = test_vectors.read_outputs(verilator)
     if len(expected) != len(given.inputs):
@@ -40,20 +40,20 @@ def main(
         )
     number = slice(chosen.vectors)
     with tempfile.TemporaryDirectory() as folder:
-        gates = netlists.read(netlist, known.top, Path(folder))
+        gates = netlists.read(netlist, ports.top, Path(folder))
     try:
-        bits = {IN: to_bits(given.inputs[number], known.inputs)}
+        bits = {IN: to_bits(given.inputs[number], ports.inputs)}
         made = simulate(gates, bits, OUT, chosen.vectors_at_once)
-        outputs = from_bits(made, known.outputs)
+        outputs = from_bits(made, ports.outputs)
     except InputError as problem:
         raise InputError(f"{netlist} and {rtl}: {problem}; run firmware synthesise again") from None
-    stages, cycles = known.content.get("stages"), gates.latency(OUT)
+    cycles = gates.latency(OUT)
     # 0: outputs that do not depend on the inputs.
-    if stages is not None and cycles not in (0, int(stages) + 1):
+    if cycles not in (0, ports.stages + 1):
         raise InputError(
-            f"{netlist}: results take {cycles} clocks, and the Verilog has {stages} stages between "
-            f"registers, that is {int(stages) + 1}: synthesis moved registers, or the two are of "
-            "different networks; run firmware trace and synthesise again"
+            f"{netlist}: results take {cycles} clocks, and the Verilog has {ports.stages} stages "
+            f"between registers, that is {ports.stages + 1}: synthesis moved registers, or the two "
+            "are of different networks; run firmware trace and synthesise again"
         )
     found = test_vectors.comparison(expected[number], outputs, given.origin[number])
     content = {

@@ -14,10 +14,12 @@ from fullchain.firmware.fixed_point import EXACT_BITS
 Array = NDArray[np.float64]
 Words = NDArray[np.uint32]
 
+Bits = NDArray[np.bool_]
+
 WORD = 32
 
 ROWS = 8192
-"""Vectors that are turned into bits at a time."""
+"""Vectors that are turned into words at a time."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ def read(path: Path) -> tuple[Ports, dict[str, Any]]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if not str(content["top"]).isidentifier():
+            raise ValueError(f"top is {content['top']!r}")
         ports = Ports(
             str(content["top"]),
             int(content["stages"]),
@@ -94,8 +98,15 @@ def words(numbers: tuple[Number, ...]) -> int:
     return -(-sum(number.width for number in numbers) // WORD)
 
 
-def to_words(values: Array, numbers: tuple[Number, ...]) -> Words:
-    """Give the bits of a port for each vector, (vectors, inputs) to (vectors, words).
+def to_bits(values: Array, numbers: tuple[Number, ...]) -> Bits:
+    """Give the bits of a port in two's complement for each vector, (vectors, bits).
+
+    Parameters
+    ----------
+    values
+        (vectors, numbers).
+    numbers
+        Their formats; the first one has the lowest bits.
 
     Raises
     ------
@@ -107,14 +118,7 @@ def to_words(values: Array, numbers: tuple[Number, ...]) -> Words:
             f"the vectors have {values.shape[1]} inputs and the Verilog has {len(numbers)}: they "
             "are of different networks; run firmware stimulate again"
         )
-    pieces = [
-        _to_words(values[start : start + ROWS], numbers) for start in range(0, len(values), ROWS)
-    ]
-    return np.concatenate(pieces)
-
-
-def _to_words(values: Array, numbers: tuple[Number, ...]) -> Words:
-    bits = np.zeros((len(values), words(numbers) * WORD), dtype=np.uint8)
+    bits = np.zeros((len(values), sum(number.width for number in numbers)), dtype=np.bool_)
     place = 0
     for index, number in enumerate(numbers):
         if not number.width:
@@ -132,22 +136,21 @@ def _to_words(values: Array, numbers: tuple[Number, ...]) -> Words:
         shifts = np.arange(number.width)
         bits[:, place : place + number.width] = scaled.astype(np.int64)[:, None] >> shifts & 1
         place += number.width
-    return np.packbits(bits, axis=1, bitorder="little").view("<u4")
+    return bits
 
 
-def from_words(given: Words, numbers: tuple[Number, ...]) -> Array:
-    """Give the values of a port, (vectors, words) to (vectors, outputs), exactly."""
-    pieces = [
-        _from_words(given[start : start + ROWS], numbers) for start in range(0, len(given), ROWS)
-    ]
-    return np.concatenate(pieces)
+def from_bits(bits: Bits, numbers: tuple[Number, ...]) -> Array:
+    """Give the values of a port, (vectors, numbers), exactly; bits beyond its width are left out.
 
-
-def _from_words(given: Words, numbers: tuple[Number, ...]) -> Array:
-    bits = np.unpackbits(
-        np.ascontiguousarray(given, dtype="<u4").view(np.uint8), axis=1, bitorder="little"
-    )
-    values = np.zeros((len(given), len(numbers)))
+    Raises
+    ------
+    InputError
+        There are fewer bits than the numbers have.
+    """
+    width = sum(number.width for number in numbers)
+    if bits.shape[1] < width:
+        raise InputError(f"{bits.shape[1]} bits for numbers of {width} bits")
+    values = np.zeros((len(bits), len(numbers)))
     place = 0
     for index, number in enumerate(numbers):
         if number.width:
@@ -158,3 +161,32 @@ def _from_words(given: Words, numbers: tuple[Number, ...]) -> Array:
             values[:, index] = whole * 2.0**-number.fractional
         place += number.width
     return values
+
+
+def to_words(values: Array, numbers: tuple[Number, ...]) -> Words:
+    """Give the bits of a port in 32-bit words, (vectors, words); raises as `to_bits`."""
+    return np.concatenate(
+        [_packed(to_bits(values[start : start + ROWS], numbers)) for start in _starts(values)]
+    )
+
+
+def from_words(given: Words, numbers: tuple[Number, ...]) -> Array:
+    """Give the values of a port, (vectors, words) to (vectors, outputs), exactly."""
+    return np.concatenate(
+        [from_bits(_unpacked(given[start : start + ROWS]), numbers) for start in _starts(given)]
+    )
+
+
+def _starts(rows: NDArray[Any]) -> range:
+    return range(0, len(rows), ROWS)
+
+
+def _packed(bits: Bits) -> Words:
+    whole = np.zeros((len(bits), -(-bits.shape[1] // WORD) * WORD), dtype=np.bool_)
+    whole[:, : bits.shape[1]] = bits
+    return np.packbits(whole, axis=1, bitorder="little").view("<u4")
+
+
+def _unpacked(given: Words) -> Bits:
+    parts = np.ascontiguousarray(given, dtype="<u4").view(np.uint8)
+    return np.unpackbits(parts, axis=1, bitorder="little").astype(np.bool_)

@@ -1,10 +1,7 @@
-"""The archive of a Verilog project, and what is known of it."""
+"""The archive of a Verilog project."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fullchain.errors import InputError
 from fullchain.firmware import project_archive
@@ -30,55 +27,6 @@ class Project:
     root: Path
     top: str
     sources: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class RtlReport:
-    """What `rtl.json` says.
-
-    Parameters
-    ----------
-    top
-        Name of the top module.
-    inputs, outputs
-        [sign bit, integer bits without the sign, fractional bits] of each number, from the lowest
-        bit of the port.
-    content
-        All of it.
-    """
-
-    top: str
-    inputs: tuple[tuple[int, int, int], ...]
-    outputs: tuple[tuple[int, int, int], ...]
-    content: dict[str, Any]
-
-
-def read_report(path: Path) -> RtlReport:
-    """Read the report on a Verilog project.
-
-    Raises
-    ------
-    InputError
-        The file is not there or is not such a report.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        top = content["top"]
-        if not isinstance(top, str) or not top.isidentifier():
-            raise ValueError(f"top is {top!r}")
-        return RtlReport(
-            top, _formats(content["inputs"]), _formats(content["outputs"]), dict(content)
-        )
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run firmware trace") from None
-    except (KeyError, TypeError, ValueError) as problem:
-        raise InputError(
-            f"{path}: not a report on Verilog ({problem!r}); run firmware trace again"
-        ) from None
-
-
-def _formats(rows: Sequence[Sequence[int]]) -> tuple[tuple[int, int, int], ...]:
-    return tuple((int(signed), int(integer), int(fraction)) for signed, integer, fraction in rows)
 
 
 def unpack(archive: Path, top: str, folder: Path) -> Project:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fullchain.atomic import atomic, write_text
-from fullchain.firmware import rtl_project, vivado, xilinx_synthesis
+from fullchain.firmware import rtl_ports, rtl_project, vivado, xilinx_synthesis
 from fullchain.firmware.synthesis_settings import SynthesisSettings
 from fullchain.step import Given, Input, Output
 
@@ -22,7 +22,7 @@ def main(
 ) -> None:
     """Read the project, synthesise, write netlist and report."""
     chosen = settings.model("firmware.synthesis", SynthesisSettings)
-    top = rtl_project.read_report(rtl).top
+    top = rtl_ports.read(rtl)[0].top
     with tempfile.TemporaryDirectory() as folder:
         project = rtl_project.unpack(archive, top, Path(folder))
         content: dict[str, Any]

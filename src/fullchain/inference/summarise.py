@@ -17,7 +17,8 @@ from fullchain.inference.summaries_settings import SCORES, SummariesSettings, Su
 from fullchain.inference.summary_evaluation import Choices
 from fullchain.inference.summary_events import Events, read_events
 from fullchain.inference.summary_nuisances import Nuisance, from_json
-from fullchain.inference.summary_training import Summary, quantile_edges, rows, train
+from fullchain.inference.summary_rows import rows
+from fullchain.inference.summary_training import Summary, quantile_edges, train
 from fullchain.inference.template_file import NOMINAL, read_json
 from fullchain.seeds import stream
 from fullchain.step import Given, Input, Option, Output
