@@ -1,20 +1,17 @@
 """Describe what the trigger sees, by class: distributions, medians and widths of the features."""
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fullchain.atomic import write_text
 from fullchain.errors import InputError
 from fullchain.firmware import feature_census, trigger_jets
-from fullchain.firmware.trigger_jets import TriggerJets
 from fullchain.seeds import stream
 from fullchain.step import Given, Input, Output
-from fullchain.tagging.class_settings import ClassSettings
+from fullchain.tagging.class_settings import classes_of
 
 REPLICAS = 100
 
@@ -29,9 +26,8 @@ def main(
     settings: Given,
 ) -> None:
     """Read, describe, write."""
-    given = settings["firmware.classes"]
-    classes = {name: ClassSettings.model_validate(one) for name, one in given.items()}
-    everything, target, sample = _read(jets, classes)
+    classes = classes_of(settings["firmware.classes"])
+    everything, target, sample, _ = trigger_jets.read_all(jets, classes)
     for number, name in enumerate(classes):
         if not (target == number).any():
             raise InputError(
@@ -53,31 +49,3 @@ def main(
     )
     content["candidates"] = everything.candidates.shape[1]
     write_text(report, json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-def _read(
-    paths: Sequence[Path], classes: Mapping[str, ClassSettings]
-) -> tuple[TriggerJets, NDArray[np.intp], NDArray[Any]]:
-    """Give the jets of all files, and of each the number of its class and of its sample."""
-    if not paths:
-        raise InputError("no files of trigger jets were given; run firmware observe")
-    pieces: list[TriggerJets] = []
-    targets, numbers = [], []
-    samples: list[str] = []
-    for path in paths:
-        jets, sample = trigger_jets.read(path)
-        if pieces and (jets.feature_names, jets.candidate_names, jets.candidates.shape[1]) != (
-            pieces[0].feature_names,
-            pieces[0].candidate_names,
-            pieces[0].candidates.shape[1],
-        ):
-            raise InputError(
-                f"{path}: other features or candidates than in {paths[0]}; run firmware observe "
-                "again for both"
-            )
-        if sample not in samples:
-            samples.append(sample)
-        pieces.append(jets)
-        targets.append(jets.classes(sample, list(classes.values())))
-        numbers.append(np.full(len(jets), samples.index(sample)))
-    return trigger_jets.concatenate(pieces), np.concatenate(targets), np.concatenate(numbers)

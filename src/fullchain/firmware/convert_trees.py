@@ -23,7 +23,7 @@ from fullchain.learning.parts_settings import PartsSettings
 from fullchain.learning.split import TEST
 from fullchain.seeds import stream
 from fullchain.step import Given, Input, Option, Output
-from fullchain.tagging.class_settings import ClassSettings
+from fullchain.tagging.class_settings import classes_of
 
 
 def main(
@@ -42,8 +42,7 @@ def main(
     chosen = settings.model(f"firmware.models.{model}.points.{point}", ForestPointSettings)
     wanted = settings.model("firmware.stimuli", StimuliSettings)
     parts = settings.model("firmware.split", PartsSettings)
-    given = settings["firmware.classes"]
-    classes = {name: ClassSettings.model_validate(one) for name, one in given.items()}
+    classes = classes_of(settings["firmware.classes"])
     forest, _ = forest_file.read(trained)
     if forest.classes != tuple(classes):
         raise InputError(f"{trained}: trees of other classes than firmware.classes; grow again")

@@ -27,7 +27,7 @@ from fullchain.learning.parts_settings import PartsSettings
 from fullchain.learning.split import TEST
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
-from fullchain.tagging.class_settings import ClassSettings
+from fullchain.tagging.class_settings import classes_of
 
 CHECKED = 1000
 """Vectors that are put through a network again to see that they are of it."""
@@ -94,8 +94,7 @@ def _tested(
 ) -> TriggerJets:
     """Give the jets that the vectors are of, in their order."""
     parts = settings.model("firmware.split", PartsSettings)
-    given = settings["firmware.classes"]
-    classes = {name: ClassSettings.model_validate(one) for name, one in given.items()}
+    classes = classes_of(settings["firmware.classes"])
     everything = labelled(jets, classes, parts.validation, parts.test, settings.seed)
     tested = everything.where(everything.part == TEST)
     expected = {**tested.jets.scalars, "target": tested.target, "sample": tested.sample}

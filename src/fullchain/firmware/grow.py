@@ -17,7 +17,7 @@ from fullchain.learning.roc import event_numbers
 from fullchain.learning.split import TRAIN, VALIDATION
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
-from fullchain.tagging.class_settings import ClassSettings
+from fullchain.tagging.class_settings import classes_of
 
 
 def main(
@@ -31,8 +31,7 @@ def main(
     """Read jets, grow trees, write them and how good they are, at each of their precisions."""
     chosen = settings.model(f"firmware.models.{model}", ForestSettings)
     parts = settings.model("firmware.split", PartsSettings)
-    given = settings["firmware.classes"]
-    classes = {name: ClassSettings.model_validate(one) for name, one in given.items()}
+    classes = classes_of(settings["firmware.classes"])
     everything = labelled(jets, classes, parts.validation, parts.test, settings.seed)
     known = everything.target >= 0
     training = everything.where(known & (everything.part == TRAIN))

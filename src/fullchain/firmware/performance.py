@@ -49,8 +49,8 @@ class Truth:
         for name, number in zip(self.classes, self._sizes(np.ones(len(self.target))), strict=True):
             if number == 0:
                 raise InputError(
-                    f"no jets of class {name} in the test part: make more events, or drop the "
-                    "class from firmware.classes"
+                    f"no jets of class {name} to judge: make more events, or drop the class from "
+                    "firmware.classes"
                 )
 
     def factors(self, replicas: int, seed: int) -> Iterator[Array]:

@@ -29,7 +29,7 @@ from fullchain.learning.split import TRAIN, VALIDATION
 from fullchain.learning.training import Resumption
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
-from fullchain.tagging.class_settings import ClassSettings
+from fullchain.tagging.class_settings import classes_of
 
 
 def main(
@@ -53,8 +53,7 @@ def main(
     """
     how = settings.model(f"firmware.models.{model}.points.{point}", PointSettings)
     parts = settings.model("firmware.split", PartsSettings)
-    given = settings["firmware.classes"]
-    classes = {name: ClassSettings.model_validate(one) for name, one in given.items()}
+    classes = classes_of(settings["firmware.classes"])
     start = float_network.read(trained)
     if start.classes != tuple(classes):
         raise InputError(

@@ -13,7 +13,7 @@ from fullchain.learning.parts_settings import PartsSettings
 from fullchain.learning.split import TEST
 from fullchain.seeds import stream
 from fullchain.step import Given, Input, Option, Output
-from fullchain.tagging.class_settings import ClassSettings
+from fullchain.tagging.class_settings import classes_of
 
 
 def main(
@@ -27,8 +27,7 @@ def main(
     """Read network and jets, write vectors and what the network makes of them."""
     chosen = settings.model("firmware.stimuli", StimuliSettings)
     parts = settings.model("firmware.split", PartsSettings)
-    given = settings["firmware.classes"]
-    classes = {name: ClassSettings.model_validate(one) for name, one in given.items()}
+    classes = classes_of(settings["firmware.classes"])
     fixed, _ = fixed_network.read(network)
     everything = labelled(jets, classes, parts.validation, parts.test, settings.seed)
     tested = everything.where(everything.part == TEST)

@@ -27,7 +27,7 @@ from fullchain.learning.training import Resumption, initialised
 from fullchain.learning.training import train as run
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
-from fullchain.tagging.class_settings import ClassSettings
+from fullchain.tagging.class_settings import classes_of
 
 
 def main(
@@ -48,8 +48,7 @@ def main(
     """
     how = tasks.settings_of(settings[f"firmware.models.{model}"], f"firmware.models.{model}")
     parts = settings.model("firmware.split", PartsSettings)
-    given = settings["firmware.classes"]
-    classes = {name: ClassSettings.model_validate(one) for name, one in given.items()}
+    classes = classes_of(settings["firmware.classes"])
     names = tuple(classes)
     seed = derive(settings.seed, "firmware", model)
     everything = labelled(jets, classes, parts.validation, parts.test, settings.seed)

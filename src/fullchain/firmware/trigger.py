@@ -37,7 +37,7 @@ from fullchain.learning.parts_settings import PartsSettings
 from fullchain.learning.split import TEST
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
-from fullchain.tagging.class_settings import ClassSettings
+from fullchain.tagging.class_settings import classes_of
 
 Array = NDArray[np.float64]
 
@@ -64,8 +64,7 @@ def main(
     """Read jets and what implementations made of them, write what triggers would do."""
     chosen = settings.model("firmware.trigger", TriggerSettings)
     parts = settings.model("firmware.split", PartsSettings)
-    given = settings["firmware.classes"]
-    classes = {name: ClassSettings.model_validate(one) for name, one in given.items()}
+    classes = classes_of(settings["firmware.classes"])
     everything = labelled(jets, classes, parts.validation, parts.test, settings.seed)
     vectors = test_vectors.read(stimuli)
     tested = everything.where(everything.part == TEST)

@@ -204,6 +204,40 @@ class Labelled:
         )
 
 
+def read_all(
+    paths: Sequence[Path], classes: Mapping[str, ClassSettings]
+) -> tuple[TriggerJets, NDArray[np.intp], NDArray[np.intp], tuple[str, ...]]:
+    """Give the jets of all files, the number of the class and of the sample of each, and samples.
+
+    Raises
+    ------
+    InputError
+        As `read`; there are no files, or they differ in their features.
+    """
+    pieces: list[TriggerJets] = []
+    targets, numbers = [], []
+    samples: list[str] = []
+    for path in paths:
+        jets, sample = read(path)
+        if pieces and (jets.feature_names, jets.candidates.shape[1:], jets.candidate_names) != (
+            pieces[0].feature_names,
+            pieces[0].candidates.shape[1:],
+            pieces[0].candidate_names,
+        ):
+            raise InputError(
+                f"{path}: other features or candidates than in {paths[0]}; run firmware observe "
+                "again for both"
+            )
+        if sample not in samples:
+            samples.append(sample)
+        pieces.append(jets)
+        targets.append(jets.classes(sample, list(classes.values())))
+        numbers.append(np.full(len(jets), samples.index(sample), dtype=np.intp))
+    if not pieces:
+        raise InputError("no files of trigger jets were given; run firmware observe")
+    return concatenate(pieces), np.concatenate(targets), np.concatenate(numbers), tuple(samples)
+
+
 def labelled(
     paths: Sequence[Path],
     classes: Mapping[str, ClassSettings],
@@ -216,34 +250,10 @@ def labelled(
     Raises
     ------
     InputError
-        As `read`; files differ in their features; a class has no jets in a part.
+        As `read_all`; a class has no jets in a part.
     """
-    pieces: list[TriggerJets] = []
-    targets, numbers = [], []
-    samples: list[str] = []
-    for path in paths:
-        jets, sample = read(path)
-        if pieces and (jets.feature_names, jets.candidates.shape[1:], jets.candidate_names) != (
-            pieces[0].feature_names,
-            pieces[0].candidates.shape[1:],
-            pieces[0].candidate_names,
-        ):
-            raise InputError(f"{path}: other features or candidates than in {paths[0]}")
-        if sample not in samples:
-            samples.append(sample)
-        pieces.append(jets)
-        targets.append(jets.classes(sample, list(classes.values())))
-        numbers.append(np.full(len(jets), samples.index(sample), dtype=np.intp))
-    if not pieces:
-        raise InputError("no files of trigger jets were given")
-    everything = concatenate(pieces)
-    found = Labelled(
-        everything,
-        np.concatenate(targets),
-        everything.parts(validation, test, seed),
-        np.concatenate(numbers),
-        tuple(samples),
-    )
+    everything, target, sample, samples = read_all(paths, classes)
+    found = Labelled(everything, target, everything.parts(validation, test, seed), sample, samples)
     for number, name in enumerate(classes):
         for part in (split.TRAIN, split.VALIDATION, split.TEST):
             if not ((found.target == number) & (found.part == part)).any():

@@ -1,6 +1,7 @@
 """Which jets make up a class of a classifier: samples and truth labels."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -34,3 +35,8 @@ class ClassSettings(SettingsModel):
     def label_numbers(self) -> tuple[int, ...]:
         """Numbers of the labels in the column `label`."""
         return tuple(LABELS[name] for name in self.labels)
+
+
+def classes_of(given: Mapping[str, Any]) -> dict[str, ClassSettings]:
+    """Give the classes of a classifier, by name, as the settings have them."""
+    return {name: ClassSettings.model_validate(one) for name, one in given.items()}
