@@ -42,6 +42,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"A tour": "tour.md"},
         {"One's own data": "own-data.md"},
         {"Batch systems": "batch.md"},
+        {"Shared cache": "cache.md"},
         {"Settings": "settings.md"},
         {"Architecture": "architecture.md"},
         {"Stages": stage_pages(folder)},

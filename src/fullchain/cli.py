@@ -10,6 +10,7 @@ import gc
 import importlib
 import inspect
 import json
+import os
 import sys
 import typing
 from collections.abc import Callable
@@ -23,6 +24,7 @@ PACKAGE_FOLDER = Path(__file__).resolve().parent
 COMMANDS = {
     "status": "Say what is done, running, waiting and failed, with logs and times.",
     "why": "Say what would rerun, and for which reason.",
+    "cache": "Show or prune the results that runs and users share.",
     "verify": "Recompute the checksums of a run and tell what no longer matches.",
     "config": "Show the effective configuration, or write the default one and its schema.",
 }
@@ -219,8 +221,17 @@ def _dispatch(arguments: list[str]) -> None:
         raise InputError(
             f"no step of {stage} is called {rest[0]!r}; there are {', '.join(known[stage])}"
         )
-    module = _imported(f"fullchain.{stage}.{step}")
-    Command(f"{stage}.{step}", module.main).run(rest[1:])
+    name = f"{stage}.{step}"
+
+    def run() -> None:
+        Command(name, _imported(f"fullchain.{name}").main).run(rest[1:])
+
+    if os.environ.get("FULLCHAIN_CACHE") and not {"-h", "--help"} & set(rest):
+        from fullchain.caching.run import run_cached
+
+        run_cached(name, known[stage][step], rest[1:], run)
+    else:
+        run()
 
 
 def main() -> None:
