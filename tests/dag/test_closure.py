@@ -81,6 +81,7 @@ def test_meaning_counts_only_where_imported(package: Path) -> None:
         "import mini.physics.mass as m",
         "def late():\n    from mini.physics import mass\n    return mass",
         "import importlib\nm = importlib.import_module('mini.physics.mass')",
+        "from importlib.util import find_spec\nm = find_spec('mini.physics.mass')",
     ],
 )
 def test_every_way_to_import(package: Path, line: str) -> None:

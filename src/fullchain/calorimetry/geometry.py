@@ -31,6 +31,12 @@ Array = NDArray[Any]
 
 PACKAGED = "fullchain.calorimetry.geometries"
 
+__data__ = (
+    "geometries/crystal.xml",
+    "geometries/set1_photons.xml",
+    "geometries/set2_electrons.xml",
+)
+
 
 @dataclass(frozen=True)
 class Layer:

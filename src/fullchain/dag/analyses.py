@@ -14,7 +14,7 @@ from typing import Any
 
 from fullchain.atomic import atomic
 
-FORMAT = 1
+FORMAT = 2
 """Raised when what is found in a source file changes."""
 
 

@@ -29,6 +29,9 @@ PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 PRESENTATION = frozenset({"rich"})
 """Distributions that show what happens and cannot change a result."""
 
+FINDING = ("import_module", "find_spec")
+"""Functions of importlib whose first argument names a package that the code uses."""
+
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -55,10 +58,10 @@ def _executed_nodes(tree: ast.AST) -> Iterator[ast.AST]:
             waiting.extend(ast.iter_child_nodes(node))
 
 
-def _named_by_import_module(node: ast.Call) -> str | None:
+def _named_in_call(node: ast.Call) -> str | None:
     function = node.func
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    if name == "import_module" and node.args and isinstance(node.args[0], ast.Constant):
+    if name in FINDING and node.args and isinstance(node.args[0], ast.Constant):
         value = node.args[0].value
         return value if isinstance(value, str) else None
     return None
@@ -77,7 +80,7 @@ def _imported_names(tree: ast.Module, module: str, is_package: bool) -> Iterator
                 base = ".".join([*parents[:keep], *([base] if base else [])])
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and (name := _named_by_import_module(node)):
+        elif isinstance(node, ast.Call) and (name := _named_in_call(node)):
             yield name
 
 

@@ -14,6 +14,10 @@ from fullchain.firmware.network_census import census, fixed_type
 from fullchain.paper.rounding import rounded
 
 Content = Mapping[str, Any]
+TEMPLATE = "point_page.html.j2"
+
+__data__ = ("point_page.html.j2",)
+
 TREES = {"cpp": "C++ emulation", "hls": "HLS emulation", "vhdl": "VHDL in GHDL"}
 CHUNK = 1 << 20
 
@@ -74,7 +78,7 @@ def render(page: Page) -> str:
     )
     environment.filters |= {"measured": measured, "count": count}
     judged = page.evaluation["points"][page.point]
-    return environment.get_template("point_page.html.j2").render(
+    return environment.get_template(TEMPLATE).render(
         page=page,
         known=page.known,
         judged=judged,
