@@ -49,7 +49,7 @@ lint: env  ## style, types, and the workflow's own lint
 unit: env tools  ## unit tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile -m "not workflow and not slurm"
 
-workflow-test: env  ## real workflows: rerun behaviour, faults, and the test configuration end to end
+workflow-test: env tools  ## real workflows: rerun behaviour, faults, and the test configuration end to end
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m workflow
 
 test-slurm: env  ## start a SLURM cluster on this machine (root, Debian), run on it, break it

@@ -1,6 +1,10 @@
 """Fixtures that several stages use."""
 
+import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
@@ -29,3 +33,29 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no folder {SHARED_DATA.name} with real CMS files beside the project")
     return SHARED_DATA
+
+
+@pytest.fixture
+def validate(tmp_path: Path) -> Callable[..., tuple[bool, list[list[str]]]]:
+    """Validate a crate by roc-validator, which has an environment of its own (`make tools`).
+
+    Gives whether it passes, and the findings: severity, check, message, entity.
+    """
+    python = Path(f"{sys.prefix}-tools") / "bin" / "python"
+    if not python.is_file():
+        pytest.skip(f"no {python.parents[1].name} with roc-validator; make tools")
+
+    def findings(crate: Path | str, severity: str = "REQUIRED") -> tuple[bool, list[list[str]]]:
+        script = PROJECT / "tests" / "dag" / "validate_crate.py"
+        cache, target = tmp_path / "contexts", tmp_path / "findings.json"
+        done = subprocess.run(
+            [str(python), str(script), str(crate), severity, str(cache), str(target)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        answer = json.loads(target.read_text())
+        return answer["passed"], answer["findings"]
+
+    return findings

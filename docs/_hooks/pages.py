@@ -43,6 +43,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"One's own data": "own-data.md"},
         {"Batch systems": "batch.md"},
         {"Shared cache": "cache.md"},
+        {"Provenance": "provenance.md"},
         {"Settings": "settings.md"},
         {"Architecture": "architecture.md"},
         {"Stages": stage_pages(folder)},

@@ -26,6 +26,7 @@ COMMANDS = {
     "why": "Say what would rerun, and for which reason.",
     "cache": "Show or prune the results that runs and users share.",
     "verify": "Recompute the checksums of a run and tell what no longer matches.",
+    "crate": "Export a run as a Workflow Run RO-Crate, for an archive.",
     "config": "Show the effective configuration, or write the default one and its schema.",
 }
 

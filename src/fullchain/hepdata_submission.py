@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from fullchain import further_outputs
 from fullchain.atomic import atomic
 from fullchain.errors import InputError
 
@@ -164,6 +165,7 @@ def write(files: Mapping[str, bytes], listing: Path, submission: Path, name: str
     for file, content in files.items():
         with atomic(folder / file) as temporary:
             temporary.write_bytes(content)
+        further_outputs.tell(folder / file)
     with atomic(submission) as temporary:
         temporary.write_bytes(archive(files, name))
 

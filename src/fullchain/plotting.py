@@ -35,6 +35,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from fullchain import further_outputs
 from fullchain.atomic import atomic
 
 COLOURS = (
@@ -257,6 +258,8 @@ class FigureSet:
             )
         with atomic(folder / f"{name}.png") as temporary:
             fig.savefig(temporary, format="png", metadata={"Software": None})
+        for suffix in ("pdf", "png"):
+            further_outputs.tell(folder / f"{name}.{suffix}")
         plt.close(fig)
         # With the checksum, a redrawn figure changes the index, and whoever reads it is rerun.
         drawn = hashlib.sha256((folder / f"{name}.png").read_bytes()).hexdigest()

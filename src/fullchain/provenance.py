@@ -1,6 +1,5 @@
 """Where a result comes from: written beside the first output of every step."""
 
-import hashlib
 import json
 import os
 import platform
@@ -11,16 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from fullchain import further_outputs
 from fullchain.atomic import write_text
+from fullchain.checksums import checksum
 from fullchain.dag.closure import code
 
 SUFFIX = ".provenance.json"
-
-
-def checksum(path: Path) -> str:
-    """Give the SHA-256 of a file, read in pieces."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def commit() -> str:
@@ -49,6 +44,9 @@ def provenance_of(output: Path) -> Path:
 class Record:
     """Context of one run of a step; on success it writes ``<first output>.provenance.json``.
 
+    Beside the declared outputs it covers those that the step tells of
+    (`fullchain.further_outputs`), such as figures.
+
     Parameters
     ----------
     step
@@ -56,7 +54,7 @@ class Record:
     settings
         The settings that the step was given.
     inputs, outputs
-        Files that it reads and writes.
+        Files that it reads and writes, as its command line names them.
     """
 
     def __init__(
@@ -72,6 +70,7 @@ class Record:
         self.outputs = list(outputs)
 
     def __enter__(self) -> "Record":
+        further_outputs.forget()
         self.start = time.time()
         self.code = json.loads(code(self.step))
         self.commit = commit()
@@ -88,16 +87,15 @@ class Record:
         if kind is not None or not self.outputs:
             return
         usage = os.times()
+        outputs = list(dict.fromkeys([*self.outputs, *further_outputs.told()]))
         content = {
             "step": self.step,
             "settings": self.settings,
             "code": self.code,
             "commit": self.commit,
             "inputs": self.checksums,
-            "outputs": [str(path) for path in self.outputs],
-            "output_checksums": {
-                str(path): checksum(path) for path in self.outputs if path.is_file()
-            },
+            "outputs": [str(path) for path in outputs],
+            "output_checksums": {str(path): checksum(path) for path in outputs if path.is_file()},
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.start)),
             "duration_seconds": round(time.time() - self.start, 3),
             "cpu_seconds": round(usage.user + usage.system, 3),

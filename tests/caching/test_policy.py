@@ -23,7 +23,7 @@ def modules(step: str) -> set[str]:
 
 
 def test_every_exception_is_a_step() -> None:
-    named = [policy.NOT_CACHED, policy.FIGURES, policy.PROGRAMS, policy.PACKAGES]
+    named = [policy.NOT_CACHED, policy.PROGRAMS, policy.PACKAGES]
     assert {name for some in [*named, policy.WITHOUT_EFFECT] for name in some} <= set(STEPS)
 
 
@@ -31,12 +31,6 @@ def test_options_without_effect_exist() -> None:
     for step, options in policy.WITHOUT_EFFECT.items():
         known = signature.parameters(STEPS[step])
         assert all(known[option].kind == "Option" for option in options)
-
-
-def test_steps_that_draw_are_known() -> None:
-    """A set of figures writes files that the signature does not have."""
-    drawing = {step for step in STEPS if "fullchain.plotting" in modules(step)}
-    assert drawing == policy.FIGURES
 
 
 def test_steps_that_read_sources_are_not_cached() -> None:

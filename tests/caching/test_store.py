@@ -1,7 +1,6 @@
 """Restoring and keeping, and all that can go wrong with a folder that others use, too."""
 
 import errno
-import hashlib
 import json
 import multiprocessing
 import os
@@ -399,38 +398,29 @@ def test_a_folder_that_cannot_be_written_still_restores(
     assert "cannot be kept" in capfd.readouterr().err
 
 
-def test_figures_are_kept_with_their_index(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plotting step writes files that only its index lists."""
-    monkeypatch.setattr(policy, "FIGURES", {bench.step})
+def test_figures_are_kept_with_their_index(bench: Any) -> None:
+    """A plotting step tells of files that its command line does not name."""
     folder = bench.model.parent
     drawn = {folder / "mass.pdf": b"pdf", folder / "mass.png": b"png"}
-
-    def draw() -> None:
-        for path, content in drawn.items():
-            path.write_bytes(content)
-
-    index = [
-        {
-            "name": "mass",
-            "title": "mass",
-            "caption": "mass",
-            "stage": "jets",
-            "sha256": hashlib.sha256(b"png").hexdigest(),
-        }
+    writing = [
+        "    from fullchain.further_outputs import tell",
+        *(
+            f"    model.with_suffix({path.suffix!r}).with_stem('mass').write_bytes({content!r})\n"
+            f"    tell(model.with_suffix({path.suffix!r}).with_stem('mass'))"
+            for path, content in drawn.items()
+        ),
     ]
+    lines = ["    model.write_text(text)", *writing]
     bench.source.write_text(
-        bench.source.read_text().replace(
-            "model.write_text(text)", f"model.write_text('''{json.dumps(index)}''')"
-        )
+        bench.source.read_text().replace("    model.write_text(text)", "\n".join(lines))
     )
-    bench.before_end = draw
     assert bench.run()
     bench.clear()
     assert not bench.run()
     assert {path: path.read_bytes() for path in drawn} == drawn
     bench.clear()
     content = json.loads((bench.entry() / "entry.json").read_text())
-    content["files"][-1]["name"] = "../mass.png"
+    content["files"][-1]["name"] = str(folder / "../mass.png")
     rewrite(bench.entry(), json.dumps(content))
     assert bench.run(), "a figure lies beside its index and nowhere else"
 

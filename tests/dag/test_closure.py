@@ -145,3 +145,11 @@ def test_what_is_known_is_not_read_again(package: Path, monkeypatch: pytest.Monk
         identity(package)
     assert read.count("mini") == 4
     assert identity(package)["modules"].keys() == before["modules"].keys()
+
+
+def test_what_describes_a_run_is_in_no_step_that_computes() -> None:
+    for step in ("ntuples.generate", "jets.cluster", "tagging.train", "inference.fit"):
+        modules = json.loads(code(step))["modules"]
+        describing = {"fullchain.provenance", "fullchain.further_outputs", "fullchain.plotting"}
+        assert not describing & modules.keys()
+        assert not [name for name in modules if name.startswith("fullchain.dag.crate")]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fullchain import further_outputs
 from fullchain.dag import verify as command
 from fullchain.dag.verify import describe, records, verify
 from fullchain.errors import InputError
@@ -70,6 +71,36 @@ def test_results_of_an_older_input_are_named(run: Path) -> None:
     ]
 
 
+def test_figures_are_in_the_record_of_the_job_that_drew_them(run: Path) -> None:
+    from fullchain import plotting
+
+    index = run / "stage/figures/index.json"
+    drawn = [index.with_name(f"mass.{suffix}") for suffix in ("pdf", "png")]
+    with Record("dag.none", {}, [run / "stage/b.txt"], [index]):
+        figures = plotting.figure_set(index, "stage")
+        figures.save(plotting.figure()[0], "mass", "Mass", "The mass.")
+        figures.write()
+    record = json.loads(provenance_of(index).read_text())
+    assert record["outputs"] == [str(path) for path in (index, *drawn)]
+    result = found(run)
+    assert (result.matching, result.unrecorded) == (5, [])
+    drawn[0].write_text("by hand")
+    assert found(run).problems == [f"{drawn[0]}: changed since dag.none"]
+
+
+def test_a_step_answers_for_its_own_further_files_only(run: Path) -> None:
+    extra, gone, last = (run / f"stage/{name}.txt" for name in ("extra", "gone", "last"))
+    further_outputs.tell(run / "stage/first.txt")
+    with Record("dag.none", {}, [], [last]):
+        for path in (extra, gone, last):
+            path.write_text("x")
+            further_outputs.tell(path)
+        gone.unlink()
+    record = json.loads(provenance_of(last).read_text())
+    assert record["outputs"] == [str(last), str(extra)]
+    assert set(record["output_checksums"]) == {str(last), str(extra)}
+
+
 def test_files_without_a_record_or_checksum_are_counted(run: Path) -> None:
     (run / "stage/figure.pdf").write_text("drawn")
     (run / "logs").mkdir()
@@ -80,6 +111,7 @@ def test_files_without_a_record_or_checksum_are_counted(run: Path) -> None:
     record.write_text(json.dumps(content))
     result = found(run)
     assert result.unrecorded == ["results/mine/stage/figure.pdf"]
+    assert "1 files are in no record" in describe(result)
     assert result.without_checksum == ["results/mine/stage/b.txt"]
     assert "make them again" in describe(result)
 

@@ -22,22 +22,6 @@ NOT_CACHED = {
 }
 """Steps whose results are always computed, and why."""
 
-FIGURES = frozenset(
-    f"{stage}.plot"
-    for stage in (
-        "calorimetry",
-        "decorrelation",
-        "firmware",
-        "inference",
-        "jets",
-        "ntuples",
-        "pileup",
-        "tagging",
-        "unfolding",
-    )
-)
-"""Steps that write PDF and PNG beside their index, which lists them with their checksums."""
-
 PROGRAMS = {
     "firmware.convert_trees": ("g++", "ghdl"),
     "firmware.synthesise": ("vivado",),

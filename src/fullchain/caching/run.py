@@ -13,12 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from fullchain.atomic import write_text
-from fullchain.caching import policy
 from fullchain.caching.key import NotCached, Question, question
 from fullchain.caching.store import Damaged, Store, user, warn
-from fullchain.errors import InputError
-from fullchain.paper.indexes import read_index
-from fullchain.provenance import checksum, provenance_of
+from fullchain.provenance import provenance_of
 
 FOLDER = "FULLCHAIN_CACHE"
 """Environment variable: the folder of the cache."""
@@ -89,13 +86,19 @@ def _restored(store: Store, asked: Question) -> bool:
 
 
 def _place(asked: Question, name: Any) -> Path:
-    """Where a file of an entry goes: to an output, or, as a figure, beside the first."""
+    """Where a file of an entry goes: an output or, as figures, below the folder of the first."""
     for path in asked.outputs:
         if name == str(path):
             return path
-    if asked.step in policy.FIGURES and name == Path(str(name)).name and name not in (".", ".."):
-        return asked.outputs[0].with_name(name)
+    other = Path(str(name))
+    if _is_beside(other, asked):
+        return other
     raise Damaged(f"{name} is none of the outputs")
+
+
+def _is_beside(path: Path, asked: Question) -> bool:
+    """Whether a file that the record has, and no option names, lies below the first output."""
+    return path.is_relative_to(asked.outputs[0].parent) and ".." not in path.parts
 
 
 def _record_of(store: Store, asked: Question, content: dict[str, Any]) -> dict[str, Any]:
@@ -128,20 +131,16 @@ def _keep(store: Store, asked: Question, before: list[tuple[int, int, int] | Non
         if _states(asked) != before or record["code"] != asked.ingredients["code"]:
             warn(f"{asked.step} is not kept: its inputs or its code changed while it ran")
             return
-        named = {str(path): path for path in asked.outputs}
-        if asked.step in policy.FIGURES:
-            drawn = read_index(asked.outputs[0])
-            named |= {path.name: path for one in drawn for path in (one.pdf, one.png)}
         checksums = record["output_checksums"]
-        if list(checksums) != [str(path) for path in asked.outputs]:
-            warn(f"{asked.step} is not kept: its record does not have just its outputs")
+        named = {name: Path(name) for name in checksums}
+        declared = {str(path) for path in asked.outputs}
+        if not declared <= set(named) or not all(
+            _is_beside(path, asked) for name, path in named.items() if name not in declared
+        ):
+            warn(f"{asked.step} is not kept: its record has other files than its outputs")
             return
         files = [
-            {
-                "name": name,
-                "sha256": checksums.get(name) or checksum(path),
-                "size": path.stat().st_size,
-            }
+            {"name": name, "sha256": checksums[name], "size": path.stat().st_size}
             for name, path in named.items()
         ]
         content = {
@@ -152,5 +151,5 @@ def _keep(store: Store, asked: Question, before: list[tuple[int, int, int] | Non
             "user": user(),
         }
         store.keep(asked.key, content, list(named.values()))
-    except (OSError, Damaged, InputError, ValueError, KeyError) as problem:
+    except (OSError, Damaged, ValueError, KeyError) as problem:
         warn(f"{asked.step} cannot be kept in {store.folder}: {problem}")

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fullchain.checksums import checksum
 from fullchain.errors import InputError
 from fullchain.progress import progress
-from fullchain.provenance import SUFFIX, checksum
+from fullchain.provenance import SUFFIX
 
 UNRECORDED = ("logs", "benchmarks")
 """Folders of a run whose files are no results."""
@@ -152,9 +153,7 @@ def describe(result: Verification) -> str:
         lines[-1] += f"{result.without_checksum[0]}: make them again to have one"
     if result.unrecorded:
         count = len(result.unrecorded)
-        lines.append(
-            f"{count} files are in no record (figures are not), e.g. {result.unrecorded[0]}"
-        )
+        lines.append(f"{count} files are in no record, e.g. {result.unrecorded[0]}")
     lines += [f"does not match: {line}" for line in result.problems]
     if not result.problems:
         lines.append("nothing is changed or gone")

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+from fullchain.checksums import checksum
 from fullchain.errors import InputError
 from fullchain.hepdata_submission import Submission, check_name, write
 from fullchain.inference.collected import Collected, collect
 from fullchain.inference.hepdata_record import documents
 from fullchain.inference.likelihood import load_model
 from fullchain.inference.presentation_settings import PublicationSettings
-from fullchain.provenance import checksum
 from fullchain.step import Given, Input, Option, Output
 
 NOT_A_MEASUREMENT = {

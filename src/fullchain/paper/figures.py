@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Annotated
 
+from fullchain import further_outputs
 from fullchain.atomic import atomic, write_text
 from fullchain.errors import InputError
 from fullchain.paper.indexes import IndexedFigure, read_index
@@ -37,6 +38,7 @@ def main(
 def _copy(source: Path, target: Path) -> None:
     with atomic(target) as temporary:
         shutil.copyfile(source, temporary)
+    further_outputs.tell(target)
 
 
 def _remove_strangers(folder: Path, known: set[str]) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from fullchain.checksums import checksum
 from fullchain.errors import InputError
 from fullchain.hepdata_columns import Axis
 from fullchain.hepdata_submission import Submission, check_name, write
-from fullchain.provenance import checksum
 from fullchain.step import Given, Input, Option, Output
 from fullchain.unfolding import spectrum_file, unfolded_file
 from fullchain.unfolding.binning import PUBLISHED

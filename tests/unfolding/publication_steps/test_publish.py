@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from fullchain import further_outputs
 from fullchain.errors import InputError
 from fullchain.hepdata_submission import Document, Submission, _flow, validate
 from fullchain.unfolding import project, publish, spectrum_file, unfolded_file
@@ -251,6 +252,14 @@ def test_files_of_an_earlier_submission_do_not_stay(tmp_path, run):
     run(tmp_path, unfolded=[])
     assert not (folder / "unfolded.parquet").exists()
     assert (folder / "notes.txt").exists()
+
+
+def test_the_files_of_the_submission_are_told_of(tmp_path, run):
+    further_outputs.forget()
+    run(tmp_path)
+    written = {path for path in (tmp_path / "hepdata").iterdir() if path.is_file()}
+    assert len(written) > 2
+    assert written <= set(further_outputs.told())
 
 
 def test_a_method_in_bins_needs_no_sample(source, tmp_path, run):
