@@ -80,13 +80,14 @@ rule jets_histograms:
     output:
         histograms=result("jets/histograms.root"),
         metrics=result("jets/metrics.json"),
+        accounts=result("jets/accounts.json"),
     log:
         log_of("jets_histograms"),
     benchmark:
         bench_of("jets_histograms")
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory(2000),
         runtime=minutes(60),
         gpu=0,
     params:
@@ -98,7 +99,8 @@ rule jets_histograms:
         "Jets: control histograms and numbers of all samples"
     shell:
         "fullchain jets histograms --jets {input.jets} --histograms {output.histograms}"
-        " --metrics {output.metrics} --settings {params.settings:q} > {log} 2>&1"
+        " --metrics {output.metrics} --accounts {output.accounts}"
+        " --settings {params.settings:q} > {log} 2>&1"
 
 
 rule jets_plot:

@@ -26,6 +26,129 @@ def drawn_figures(stage):
     ]
 
 
+def is_of_ntuples(scores):
+    """Whether a file of scores is of a tagger that reads its jets from ntuples."""
+    name = Path(scores).parent.parent.name
+    if name not in TAGGERS:
+        name = base_of(CONFIG.decorrelation, name)
+    return TAGGERS[name].jets_from != "jets"
+
+
+def accounted_scores():
+    """The files of scores that this run makes, of taggers and decorrelated classifiers."""
+    found = []
+    if CONFIG.tagging is not None:
+        found += [
+            scores_of(name, sample)
+            for name in TAGGERS
+            for sample in measured_samples(name)
+        ]
+    if CONFIG.decorrelation is not None:
+        found += [
+            scores_of(name, sample)
+            for name in DECORRELATION_MEASURED
+            for sample in TAGGERS[tagger_of(name)].samples
+        ]
+    if CONFIG.inference is not None:
+        found += [
+            scores_of(chosen.tagger, sample)
+            for chosen in ANALYSES.values()
+            for sample in chosen.ntuple_samples()
+        ]
+    return list(dict.fromkeys(found))
+
+
+def accounted_trainings():
+    """The histories of the trainings on jets of the stage `jets`."""
+    found = []
+    if CONFIG.tagging is not None:
+        for name in TAGGERS:
+            if TAGGERS[name].jets_from == "jets":
+                found += member_files(name, "history.json")
+    if CONFIG.decorrelation is not None:
+        for name in TRAINED:
+            if TAGGERS[tagger_of(name)].jets_from == "jets":
+                found += variant_members(name, "history.json")
+    return found
+
+
+def accounted_weights():
+    """The pile-up weights that the jets are made with."""
+    method = CONFIG.jets.clustering.mitigation
+    if method in OF_THE_FILE:
+        return []
+    return [
+        path
+        for sample in clustered_samples()
+        for path in part_files(
+            f"pileup/weights/{method}/{{sample}}/{{part}}.parquet", sample
+        )
+    ]
+
+
+rule paper_account:
+    input:
+        manifests=[result(f"ntuples/{sample}/manifest.json") for sample in samples()],
+        weights=accounted_weights(),
+        jets=[
+            path
+            for sample in clustered_samples()
+            for path in part_files("jets/{sample}/{part}.json", sample)
+        ],
+        histograms=result("jets/accounts.json"),
+        trainings=accounted_trainings(),
+        scores=[path for path in accounted_scores() if not is_of_ntuples(path)],
+        scores_of_ntuples=[path for path in accounted_scores() if is_of_ntuples(path)],
+        templates=(
+            [result(f"inference/{name}/templates.json") for name in ANALYSES]
+            if CONFIG.inference is not None
+            else []
+        ),
+        unfolding=(
+            [
+                path
+                for sample in UNFOLDING.samples
+                for path in part_files("unfolding/events/{sample}/{part}.json", sample)
+            ]
+            if CONFIG.unfolding is not None
+            else []
+        ),
+        pairs=(
+            [
+                result(f"unfolding/events/{name}/0000.parquet")
+                for name in UNFOLDING.pairs
+            ]
+            if CONFIG.unfolding is not None
+            else []
+        ),
+        trigger=(
+            trigger_jets(FIRMWARE.all_samples()) if CONFIG.firmware is not None else []
+        ),
+    output:
+        accounts=result("paper/accounts.json"),
+    log:
+        log_of("paper_account"),
+    benchmark:
+        bench_of("paper_account")
+    threads: 1
+    resources:
+        mem_mb=memory(500),
+        runtime=minutes(10),
+        gpu=0,
+    params:
+        code=code("paper.account"),
+        settings=settings("ntuples.samples"),
+    message:
+        "what every step read, wrote and rejected"
+    shell:
+        "fullchain paper account --manifests {input.manifests:q} --weights {input.weights:q}"
+        " --jets {input.jets:q} --histograms {input.histograms:q}"
+        " --trainings {input.trainings:q} --scores {input.scores:q}"
+        " --scores-of-ntuples {input.scores_of_ntuples:q} --templates {input.templates:q}"
+        " --unfolding {input.unfolding:q} --pairs {input.pairs:q} --trigger {input.trigger:q}"
+        " --accounts {output.accounts:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
 rule paper_collect:
     input:
         metrics=[result(f"{stage}/metrics.json") for stage in PAPER_STAGES],
@@ -104,6 +227,7 @@ rule paper_report:
             for sample in clustered_samples()
             for path in part_files("jets/{sample}/{part}.json", sample)
         ],
+        accounts=result("paper/accounts.json"),
     output:
         page=report(
             result("paper/index.html"),
@@ -129,5 +253,5 @@ rule paper_report:
         "fullchain paper report --metrics {input.metrics:q} --figures {input.figures:q}"
         " --tables {input.tables:q} --stage-tables {input.stage_tables:q}"
         " --manifests {input.manifests:q}"
-        " --cutflows {input.cutflows:q} --page {output.page:q} --graph {output.graph:q}"
+        " --cutflows {input.cutflows:q} --accounts {input.accounts:q} --page {output.page:q} --graph {output.graph:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"

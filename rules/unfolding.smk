@@ -32,6 +32,13 @@ def one_of(names):
     return "|".join(names) or "(?!)"
 
 
+def memory_of_events(megabytes):
+    """Memory of a job [MB] that holds all its events at once, in six times their size on disk."""
+    return lambda wildcards, input, attempt: attempt * int(
+        megabytes + 6 * input.size_mb
+    )
+
+
 def event_tables(samples):
     """The tables of events of some samples, toys or pairs of jets."""
     paths = []
@@ -239,7 +246,7 @@ rule unfolding_iterate:
         method=one_of(METHODS_IN_BINS),
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory_of_events(2000),
         runtime=minutes(30),
         gpu=0,
     params:
@@ -273,7 +280,7 @@ rule unfolding_reweight:
     priority: 10
     threads: lambda w: UNFOLDING.methods[w.method].threads
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory_of_events(4000),
         runtime=minutes(720),
         gpu=lambda w: int(UNFOLDING.methods[w.method].device != "cpu"),
     params:
@@ -310,7 +317,7 @@ rule unfolding_reweight_alternative:
         method=one_of(METHODS_BY_WEIGHTS),
     threads: lambda w: UNFOLDING.methods[w.method].threads
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory_of_events(4000),
         runtime=minutes(720),
         gpu=lambda w: int(UNFOLDING.methods[w.method].device != "cpu"),
     params:
@@ -343,7 +350,7 @@ rule unfolding_generate:
     priority: 10
     threads: lambda w: UNFOLDING.methods[w.method].training.threads
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory_of_events(4000),
         runtime=minutes(720),
         gpu=lambda w: int(UNFOLDING.methods[w.method].training.device != "cpu"),
     params:
@@ -380,7 +387,7 @@ rule unfolding_generate_alternative:
         method=one_of(METHODS_BY_SAMPLES),
     threads: lambda w: UNFOLDING.methods[w.method].training.threads
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory_of_events(4000),
         runtime=minutes(720),
         gpu=lambda w: int(UNFOLDING.methods[w.method].training.device != "cpu"),
     params:
@@ -446,7 +453,7 @@ rule unfolding_evaluate:
         bench_of("unfolding_evaluate", "{measurement}/{method}")
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory_of_events(2000),
         runtime=minutes(30),
         gpu=0,
     params:

@@ -146,6 +146,17 @@ def test_events_enter_once_with_their_weight(files):
     assert summary["observable"]["two"] == {"name": "dijet_mass", "unit": "GeV"}
 
 
+def test_every_event_is_accounted_for(files):
+    accounts = files.fill()["accounts"]
+    assert list(accounts) == ["zprime", "zprime_1500", "qcd"]
+    for sample, one in accounts.items():
+        assert one["read"] == one["written"] + sum(one["rejected"].values()), sample
+    assert accounts["zprime"]["read"] == 800
+    assert accounts["zprime"]["written"] == 640
+    assert accounts["zprime"]["rejected"] == {"trained on": 0, "in no region": 160}
+    assert accounts["zprime"]["sum_read"] == pytest.approx(800 * 1.5)
+
+
 def test_hypotheses_are_filled_beside_the_signal(files):
     summary = files.fill()
     assert set(summary["samples"]) == {"zprime", "zprime_1500", "qcd"}

@@ -54,6 +54,7 @@ def filled(jets: list[Path]) -> Path:
         jets=jets,
         histograms=folder / "histograms.root",
         metrics=folder / "metrics.json",
+        accounts=folder / "accounts.json",
         settings=GIVEN,
     )
     return folder
@@ -90,7 +91,8 @@ def test_metrics_are_the_same_for_the_same_jets_and_repeat(jets, filled, tmp_pat
             assert values[name.replace("qcd.", "qcd_a14.")].value == metric.value
     assert values["qcd.gluon.response_median"].value == pytest.approx(1, abs=0.1)
     again = tmp_path / "metrics.json"
-    histograms.main(jets=jets, histograms=tmp_path / "h.root", metrics=again, settings=GIVEN)
+    where = {"histograms": tmp_path / "h.root", "accounts": tmp_path / "a.json"}
+    histograms.main(jets=jets, metrics=again, settings=GIVEN, **where)
     assert again.read_bytes() == (filled / "metrics.json").read_bytes()
 
 
@@ -139,6 +141,7 @@ def empty_window(toy: Path, folder: Path, **jets: object) -> tuple[Path, Given]:
         jets=paths,
         histograms=folder / "histograms.root",
         metrics=folder / "metrics.json",
+        accounts=folder / "accounts.json",
         settings=given,
     )
     return folder, given
@@ -171,6 +174,7 @@ def test_histograms_of_pt_span_the_selection_and_figures_lose_no_jet(toy, tmp_pa
     path = tmp_path / "qcd" / "0000.parquet"
     cluster.main(manifest=toy, jets=path, summary=tmp_path / "s.json", settings=given)
     where = {"histograms": tmp_path / "h.root", "metrics": tmp_path / "m.json"}
+    where["accounts"] = tmp_path / "a.json"
     histograms.main(jets=[path], settings=given, **where)
     table = pq.read_table(path, filters=[("variation", "==", "nominal")])
     assert table["pt"].to_numpy().min() < 500
@@ -198,6 +202,7 @@ def test_file_that_is_no_table_of_jets_is_named(tmp_path):
             jets=[path],
             histograms=tmp_path / "h.root",
             metrics=tmp_path / "m.json",
+            accounts=tmp_path / "a.json",
             settings=GIVEN,
         )
 
@@ -241,3 +246,42 @@ def test_null_leaves_a_shift_or_a_figure_out():
         }
     )
     assert list(chosen.shifts) == ["jes_up"] and list(chosen.figures.lund) == ["qcd"]
+
+
+def test_jets_are_read_a_few_at_a_time_with_the_same_result(jets, filled, tmp_path, monkeypatch):
+    """Only batches are given out, and histograms and numbers are the same to the bit."""
+    largest = []
+    read = histograms.read_jets
+
+    def few(path, *further):
+        for table in read(path, *further):
+            largest.append(len(table))
+            yield table
+
+    monkeypatch.setattr(histograms, "BATCH", 7)
+    monkeypatch.setattr(histograms, "read_jets", few)
+    monkeypatch.setattr(pq, "read_table", lambda *_, **__: pytest.fail("a whole file is read"))
+    where = {name: tmp_path / name for name in ("metrics", "accounts")}
+    histograms.main(jets=jets, histograms=tmp_path / "h.root", settings=GIVEN, **where)
+    assert max(largest) <= 7 < sum(largest)
+    assert where["metrics"].read_bytes() == (filled / "metrics.json").read_bytes()
+    with uproot.open(tmp_path / "h.root") as found, uproot.open(filled / "histograms.root") as all:
+        assert found.keys() == all.keys()
+        for name in all.keys(filter_classname="TH*"):
+            np.testing.assert_array_equal(
+                found[name].values(flow=True), all[name].values(flow=True)
+            )
+            np.testing.assert_array_equal(found[name].variances(), all[name].variances())
+
+
+def test_every_row_is_accounted_for(jets, filled, tmp_path, monkeypatch):
+    accounts = json.loads((filled / "accounts.json").read_text())["accounts"]
+    assert list(accounts) == ["qcd", "qcd_a14"]
+    rows = pq.read_metadata(jets[0]).num_rows
+    assert accounts["qcd"]["read"] == accounts["qcd"]["written"] == rows > 0
+    read = histograms.read_jets
+    monkeypatch.setattr(histograms, "read_jets", lambda *given: [next(read(*given)).slice(1)])
+    where = {name: tmp_path / name for name in ("histograms", "metrics", "accounts")}
+    with pytest.raises(InputError, match=rf"qcd: control histograms: {rows} read, .* lost"):
+        histograms.main(jets=jets[:1], settings=GIVEN, **where)
+    assert not where["accounts"].exists()

@@ -40,6 +40,7 @@ class Run:
 
     folder: Path
     stage_tables: list[Path] = field(default_factory=list)
+    accounts: list[Path] = field(default_factory=list)
 
     @property
     def metrics(self) -> list[Path]:
@@ -85,6 +86,7 @@ class Run:
             manifests=[self.folder / "ntuples/tt/manifest.json"],
             cutflows=[self.folder / f"jets/tt/{part}.json" for part in ("0000", "0001")],
             stage_tables=self.stage_tables,
+            accounts=self.accounts,
             page=self.paper("index.html"),
             graph=self.paper("dag.svg"),
             settings=Given(values | {"paper": {"headline": ["tagging.*.auc"]} | paper}),

@@ -365,3 +365,28 @@ def test_a_broken_record_is_named(run):
     path.write_text("{")
     with pytest.raises(InputError, match=re.escape(str(path))):
         run.report()
+
+
+def test_accounts_are_shown_with_reasons(run, page):
+    assert not any(tag["id"] == "accounts" for tag in page.all("h3") if "id" in tag)
+    row = {
+        "step": "jets cluster", "sample": "tt", "part": "", "what": "events", "read": 2000,
+        "written": 1350, "rejected": {"no identified jet": 50, "no jet <in> the window": 600},
+        "sum_read": 2000.0, "sum_written": 1350.0,
+    }  # fmt: skip
+    unweighted = row | {"step": "tagging scores, pfn", "sum_read": None, "sum_written": None}
+    path = run.paper("accounts.json")
+    path.write_text(json.dumps({"samples": [row, unweighted], "parts": [], "files_skipped": {}}))
+    run.accounts = [path]
+    words = Page(run.report()).words
+    assert "All 2 accounts" in words
+    assert "no jet <in> the window 600; no identified jet 50" in words
+    assert "tagging scores, pfn" in words
+
+
+def test_a_file_that_holds_no_accounts_is_named(run, page):
+    path = run.paper("accounts.json")
+    path.write_text(json.dumps({"samples": [{"step": "jets cluster"}]}))
+    run.accounts = [path]
+    with pytest.raises(InputError, match=r"accounts\.json: not a file of accounts"):
+        run.report()

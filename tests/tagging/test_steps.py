@@ -139,6 +139,19 @@ def test_training_learns_three_prongs(performance: Path) -> None:
     assert losses[-1] < 0.5 * losses[0]
 
 
+def test_training_accounts_for_every_nominal_jet(trained: Trained) -> None:
+    """Also for those that it leaves out: shifted jets are no further events."""
+    history = json.loads(trained.history.read_text())
+    accounts = history["accounts"]
+    assert {name: one["read"] for name, one in accounts.items()} == {"tt": 600, "qcd": 700}
+    used = sum(sum(numbers.values()) for numbers in history["jets"].values())
+    assert sum(one["written"] for one in accounts.values()) == used
+    for one in accounts.values():
+        rejected = one["rejected"]
+        assert one["read"] == one["written"] + sum(rejected.values())
+        assert rejected["for tests only"] > 0 and rejected["outside the selection"] > 0
+
+
 def test_performance_is_of_the_test_part_inside_the_window(
     performance: Path, signal_jets: list[Path], values: Values
 ) -> None:

@@ -49,6 +49,9 @@ def test_nominal_jets_with_the_label_are_events(tmp_path):
         found.reco.values[matched] - found.gen.values[matched], 5.0, atol=1e-4
     )
     assert found.reco.passed.all()
+    account = event_table.about(tmp_path / "events.parquet")["account"]
+    assert account["written"] == len(expected) > 0
+    assert account["rejected"] == {"of another label": account["read"] - len(expected)}
 
 
 def test_no_jet_of_the_label_is_an_error(tmp_path):

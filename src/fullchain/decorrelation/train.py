@@ -72,7 +72,7 @@ def main(
     place = device.choose(how.device).type
     # Not the name of the classifier: equal members of two methods start from the same weights.
     seed = derive(settings.seed, "tagging", chosen.tagger, which.fold, which.seed)
-    with training_tensors(task, view_of(tagger), how, model.parent) as (batches, numbers):
+    with training_tensors(task, view_of(tagger), how, model.parent) as (batches, numbers, accounts):
         identity = {
             "code": code("decorrelation.train"),
             "classifier": classifier,
@@ -94,6 +94,7 @@ def main(
         "member": member,
         "parameters": number_of_parameters(trained),
         "jets": numbers,
+        "accounts": {name: account.as_dict() for name, account in accounts.items()},
         "device": place,
         **record,
     }

@@ -12,6 +12,7 @@ import hist
 import numpy as np
 import uproot
 
+from fullchain.accounting import Account
 from fullchain.atomic import atomic, write_text
 from fullchain.errors import InputError
 from fullchain.inference.events import Events, all_events, observable, select
@@ -60,6 +61,7 @@ def main(
     cut, found = _working_point(files, selection, selection.working_point, where)
     histograms: Histograms = {}
     samples: dict[str, Any] = {}
+    accounts: dict[str, Any] = {}
     units: dict[str, str] = {}
     for name in track(files, "templates", unit="samples"):
         filled = _Filled(name, selection, cut, name == data, name in trained_on)
@@ -70,6 +72,7 @@ def main(
         summed, contents = filled.finish()
         histograms |= {path: one * (1.0 / total) for path, one in summed.items()}
         samples[name] = {**normalisation[name], "is_data": name == data, **contents}
+        accounts[name] = filled.account().check(f"templates of sample {name}").as_dict()
     with atomic(templates) as temporary, uproot.recreate(temporary) as root:
         for path, histogram in histograms.items():
             root[path] = histogram
@@ -81,6 +84,7 @@ def main(
         },
         "regions": {name: region.model_dump() for name, region in selection.regions.items()},
         "samples": samples,
+        "accounts": accounts,
     }
     write_text(summary, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
@@ -162,6 +166,8 @@ class _Filled:
     histograms: Histograms = field(default_factory=dict)
     sums: Any = field(default_factory=lambda: np.zeros(2))
     """Weights of all events, and of those outside the training split."""
+    events: Any = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
+    """Numbers of the same events."""
     entries: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     alone: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     weight_names: set[str] = field(default_factory=set)
@@ -177,6 +183,7 @@ class _Filled:
                 rows = all_events(jets).first
                 weight = jets["weight"][rows]
                 self.sums += weight.sum(), weight[outside[rows]].sum()
+                self.events += len(rows), np.count_nonzero(outside[rows])
             identities = {}
             for name, region in self.selection.regions.items():
                 events, lost = select(jets, region, self.cut)
@@ -222,6 +229,13 @@ class _Filled:
                 self.moved_by_weight.add(name)
             found[weight_name(name)] = weight * factor
         return found
+
+    def account(self) -> Account:
+        """Say what became of the events without a shift: no event is in two regions."""
+        everything, outside = self.events.tolist()
+        chosen = sum(self.entries.values())
+        left_out = {"trained on": everything - outside, "in no region": outside - chosen}
+        return Account(everything, chosen, left_out, sum_read=float(self.sums[0]))
 
     def finish(self) -> tuple[Histograms, dict[str, Any]]:
         """Scale for the events of the training split, and say what was filled."""

@@ -15,6 +15,9 @@ from fullchain.step import Given, Input, Option, Output
 
 COMPRESSION_LEVEL = 3
 
+ROWS_PER_GROUP = 32_768
+"""Most rows of a group: its jets are in memory while they are written, and when they are read."""
+
 
 def main(
     *,
@@ -49,7 +52,8 @@ def main(
     )
     chosen = JetsSettings.model_validate({**settings["jets"], "reading": reading})
     start = time.monotonic()
-    result = read(manifest, chosen, settings.seed, next(iter(weights), None))
+    jets.parent.mkdir(parents=True, exist_ok=True)
+    result = read(manifest, chosen, settings.seed, next(iter(weights), None), jets.parent)
     write_jets(jets, result)
     write_text(summary, json.dumps(describe(result), indent=1) + "\n")
     report(result)
@@ -58,15 +62,16 @@ def main(
 
 
 def write_jets(path: Path, result: PartResult) -> None:
-    """Write one row group for each variation, so that a reader of one skips the others."""
+    """Write groups of rows of one variation each, so that a reader of one skips the others."""
     with (
         atomic(path) as temporary,
         pq.ParquetWriter(
             temporary, SCHEMA, compression="zstd", compression_level=COMPRESSION_LEVEL
         ) as writer,
     ):
-        for table in result.tables.values():
-            writer.write_table(table, row_group_size=max(len(table), 1))
+        for name in result.tables:
+            for table in result.tables.groups(name, ROWS_PER_GROUP):
+                writer.write_table(table, row_group_size=max(len(table), 1))
 
 
 def describe(result: PartResult) -> dict[str, Any]:
@@ -81,7 +86,7 @@ def describe(result: PartResult) -> dict[str, Any]:
         "cross_section_pb": part.cross_section_pb,
         "files": [{"path": path, "events_read": n} for path, n in result.files.items()],
         "files_skipped": [{"path": f.path, "reason": f.reason} for f in part.skipped],
-        "jets": {name: len(table) for name, table in result.tables.items()},
+        "jets": {name: result.tables.rows(name) for name in result.tables},
         "cutflow": result.cutflow,
         "absent": result.absent,
     }

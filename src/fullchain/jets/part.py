@@ -3,28 +3,34 @@
 An incomplete reading is an error: every event of the manifest must come back exactly once, and the
 sum of weights must be that of the events in the manifest. A remote file that breaks off is read
 again, then from its next replica.
+
+Jets lie on disk from the moment their chunk is read until they are written: memory holds some
+chunks, however many events the part has.
 """
 
 import math
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from coffea.processor.executor import WorkItem
 
 from fullchain.errors import InputError
-from fullchain.jets.columns import SCHEMA
 from fullchain.jets.execution import Execution, execution
-from fullchain.jets.processor import NOMINAL, JetProcessor
+from fullchain.jets.processor import NOMINAL, Failure, JetProcessor
 from fullchain.jets.replicas import ReplicatedFile
-from fullchain.jets.settings import OF_THE_FILE, JetsSettings
+from fullchain.jets.settings import OF_THE_FILE, JetsSettings, ReadingSettings
+from fullchain.jets.spill import Spill, Tables
 from fullchain.ntuples.layouts.registry import get_layout
 from fullchain.ntuples.manifests import PartManifest, read_part
 from fullchain.pileup.weight_file import method_and_sample
 from fullchain.progress import progress
+
+CHUNKS_PER_WORKER = 8
+"""Chunks of each worker that wait in memory for the others."""
 
 WEIGHT_TOLERANCE = 1e-6
 """Relative difference of the sums of weights: genWeight is a 32-bit number in the file."""
@@ -47,14 +53,18 @@ class PartResult:
     """
 
     manifest: PartManifest
-    tables: dict[str, pa.Table]
+    tables: Tables
     files: dict[str, int]
     cutflow: dict[str, dict[str, dict[str, float]]]
     absent: list[str] = field(default_factory=list)
 
 
 def read(
-    manifest: Path, settings: JetsSettings, seed: int, weights: Path | None = None
+    manifest: Path,
+    settings: JetsSettings,
+    seed: int,
+    weights: Path | None = None,
+    folder: Path | None = None,
 ) -> PartResult:
     """Read all files of a part and make its jets.
 
@@ -64,6 +74,8 @@ def read(
         Part manifest as `fullchain.ntuples.manifests` writes it.
     weights
         File of pile-up weights of the part, for a mitigation that the stage `pileup` computes.
+    folder
+        Where the jets lie until they are written; None for the temporary folder of the system.
 
     Raises
     ------
@@ -75,12 +87,21 @@ def read(
     task = JetProcessor(
         layout, settings, seed, sample=part.sample, is_data=part.is_data, weights=weights
     )
-    files, chunks = read_whole(part, manifest, task)
+    spill = Spill(folder)
+
+    def keep(result: dict[str, Any]) -> dict[str, Any]:
+        pieces = {name: spill.put(table) for name, table in result["tables"].items()}
+        return {**result, "tables": pieces}
+
+    files, chunks = read_whole(part, manifest, task, keep)
     return _join(part, chunks, files)
 
 
 def read_whole(
-    part: PartManifest, manifest: Path, task: JetProcessor
+    part: PartManifest,
+    manifest: Path,
+    task: JetProcessor,
+    keep: Callable[[dict[str, Any]], dict[str, Any]] = lambda result: result,
 ) -> tuple[list[ReplicatedFile], list[dict[str, Any]]]:
     """Treat all events of a part; give its files, and what the task made of each chunk, in order.
 
@@ -88,6 +109,8 @@ def read_whole(
     ----------
     task
         What is done with a chunk; its result has ``weight``, (events) of the chunk.
+    keep
+        What is kept of a result, called soon after it is there.
 
     Raises
     ------
@@ -101,7 +124,7 @@ def read_whole(
         progress(f"{part.sample} {part.part}", total=part.events) as advance,
         execution(reading, task, part.timeout, advance) as run,
     ):
-        chunks = _read_chunks(files, run, reading.events_per_chunk)
+        chunks = _read_chunks(files, run, reading, keep)
     _check_complete(part, chunks, manifest)
     return files, [chunk[-1] for chunk in chunks]
 
@@ -126,7 +149,12 @@ def _check_weights(weights: Path | None, method: str, sample: str) -> None:
         )
 
 
-def _read_chunks(files: list[ReplicatedFile], run: Execution, events_per_chunk: int) -> list[Any]:
+def _read_chunks(
+    files: list[ReplicatedFile],
+    run: Execution,
+    reading: ReadingSettings,
+    keep: Callable[[dict[str, Any]], dict[str, Any]],
+) -> list[Any]:
     """Treat all chunks of all files; after a failure what is left, from the same or other places.
 
     A replica has the same content, so what was read from another one before stays.
@@ -134,15 +162,27 @@ def _read_chunks(files: list[ReplicatedFile], run: Execution, events_per_chunk: 
     for file in files:
         file.open()
     chunks: list[Any] = []
-    while items := _left(files, chunks, events_per_chunk):
-        found, failures = run(items)
-        chunks += found
-        if not found and not failures:
+    while items := _left(files, chunks, reading.events_per_chunk):
+        before = len(chunks)
+        failures: list[Failure] = []
+        for batch in _batches(items, reading):
+            found, failures = run(batch)
+            chunks += [(*chunk[:-1], keep(chunk[-1])) for chunk in found]
+            if failures:
+                break
+        if len(chunks) == before and not failures:
             break
         for number, failure in {failure.number: failure for failure in failures}.items():
             files[number].failed(failure)
             files[number].open()
     return sorted(chunks, key=lambda chunk: chunk[:2])
+
+
+def _batches(items: list[WorkItem], reading: ReadingSettings) -> Iterator[list[WorkItem]]:
+    """Cut into what is in memory at once: enough for all workers to be busy most of the time."""
+    size = 1 if reading.executor == "iterative" else CHUNKS_PER_WORKER * reading.workers
+    for first in range(0, len(items), size):
+        yield items[first : first + size]
 
 
 def _left(files: list[ReplicatedFile], chunks: list[Any], events_per_chunk: int) -> list[WorkItem]:
@@ -180,10 +220,7 @@ def _join(
     part: PartManifest, chunks: list[dict[str, Any]], files: list[ReplicatedFile]
 ) -> PartResult:
     variations = list(chunks[0]["tables"]) if chunks else [NOMINAL]
-    tables = {
-        name: pa.concat_tables([SCHEMA.empty_table(), *(chunk["tables"][name] for chunk in chunks)])
-        for name in variations
-    }
+    tables = Tables({name: [chunk["tables"][name] for chunk in chunks] for name in variations})
     weight = np.concatenate([np.zeros(0), *(chunk["weight"] for chunk in chunks)])
     cutflow = {name: {"all": _count(weight)} for name in variations}
     for name in variations:
@@ -202,7 +239,7 @@ def _count(weight: Any) -> dict[str, float]:
 
 def report(result: PartResult) -> None:
     """Print how many jets there are, for the log."""
-    for name, rows in result.tables.items():
-        counts = result.cutflow[name]
+    for name, counts in result.cutflow.items():
         cuts = ", ".join(f"{cut} {count['events']}" for cut, count in counts.items())
-        print(f"{name}: {len(rows)} jets; events: {cuts}", file=sys.stderr)
+        rows = result.tables.rows(name)
+        print(f"{name}: {rows} jets; events: {cuts}", file=sys.stderr)

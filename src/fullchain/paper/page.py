@@ -18,7 +18,7 @@ from fullchain.paper.footnotes import rows
 from fullchain.paper.lineage import Job, Step, versions
 from fullchain.paper.markup import to_html, to_plain
 from fullchain.paper.rounding import Rounded
-from fullchain.paper.samples import Cutflow, SampleRow
+from fullchain.paper.samples import AccountRow, Cutflow, SampleRow
 from fullchain.stage_tables import Cell, Number, Table
 
 __data__ = ("report.html.j2", "report.css", "report.js")
@@ -85,6 +85,7 @@ class Report:
     headline: Sequence[Metric]
     samples: Sequence[SampleRow]
     cutflows: Sequence[Cutflow]
+    accounts: Sequence[AccountRow]
     configuration: Mapping[str, Any]
     steps: Sequence[Step]
     without_record: Sequence[str]

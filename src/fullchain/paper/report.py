@@ -16,7 +16,7 @@ from fullchain.paper.indexes import IndexedFigure, read_index
 from fullchain.paper.lineage import Step, ancestors, steps_of
 from fullchain.paper.page import Picture, Report, Section, duration, render
 from fullchain.paper.records import introduction, read_jobs
-from fullchain.paper.samples import read_cutflows, read_sample
+from fullchain.paper.samples import read_accounts, read_cutflows, read_sample
 from fullchain.paper.settings import PaperSettings
 from fullchain.provenance import commit
 from fullchain.stage_tables import Table, read_tables
@@ -31,6 +31,7 @@ def main(
     manifests: Annotated[list[Path], Input("manifest of each sample")],
     cutflows: Annotated[list[Path], Input("summary of each part of each sample, with its cuts")],
     stage_tables: Annotated[list[Path], Input("tables.json of the stages that have one")] = [],  # noqa: B006
+    accounts: Annotated[list[Path], Input("what steps read and wrote, from `paper account`")] = [],  # noqa: B006
     page: Annotated[Path, Output("the report; the folder above it is the folder of the run")],
     graph: Annotated[Path, Output("picture of the DAG (SVG)")],
     settings: Given,
@@ -40,7 +41,7 @@ def main(
     _, numbers = read_metrics(metrics)
     drawn = read_index(figures)
     run_folder = page.resolve().parent.parent
-    read = [metrics, figures, *tables, *stage_tables, *manifests, *cutflows]
+    read = [metrics, figures, *tables, *stage_tables, *manifests, *cutflows, *accounts]
     jobs, unknown = ancestors(read_jobs(run_folder), _relative(read, run_folder))
     steps = steps_of(jobs)
     report = Report(
@@ -55,6 +56,7 @@ def main(
         headline=_headline(numbers, paper.headline, settings.values),
         samples=[read_sample(path) for path in manifests],
         cutflows=read_cutflows(cutflows),
+        accounts=[row for path in accounts for row in read_accounts(path)],
         configuration=settings.values,
         steps=steps,
         without_record=unknown,

@@ -58,6 +58,53 @@ class Cutflow:
         }
 
 
+@dataclass(frozen=True)
+class AccountRow:
+    """What one step did with the events or jets (`what`) of a sample."""
+
+    sample: str
+    step: str
+    what: str
+    read: int
+    written: int
+    rejected: Mapping[str, int]
+    sum_of_weights: float | None
+
+    @property
+    def reasons(self) -> str:
+        """The reasons with their numbers, the largest first; those of which there are some."""
+        found = sorted(self.rejected.items(), key=lambda item: -item[1])
+        return "; ".join(f"{name} {number:,}" for name, number in found if number)
+
+
+def read_accounts(path: Path) -> list[AccountRow]:
+    """Read what `paper account` wrote, summed over the parts of each sample.
+
+    Raises
+    ------
+    InputError
+        The file is missing or lacks a key.
+    """
+    content = _read(path, "file of accounts")
+    try:
+        return [
+            AccountRow(
+                sample=row["sample"],
+                step=row["step"],
+                what=row["what"],
+                read=row["read"],
+                written=row["written"],
+                rejected=row["rejected"],
+                sum_of_weights=row["sum_read"]
+                if row["sum_written"] is None
+                else row["sum_written"],
+            )
+            for row in content["samples"]
+        ]
+    except (KeyError, TypeError) as problem:
+        raise InputError(f"{path}: not a file of accounts ({problem!r})") from None
+
+
 def read_sample(path: Path) -> SampleRow:
     """Read the manifest of a sample.
 

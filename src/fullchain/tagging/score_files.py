@@ -16,6 +16,9 @@ from fullchain.tagging.jets_reading import IDENTITY, Scalars, stream
 
 SCORE = "score"
 
+BATCH = 65_536
+"""Rows of scores that are read at once."""
+
 _WORKING_POINT = "working_point"
 """Key in the metadata of a file."""
 
@@ -178,20 +181,53 @@ def score_names(path: Path) -> list[str]:
 def read_scores(path: Path, also: Sequence[str] = ()) -> Scalars:
     """Read a file of scores. Raises InputError where it is none, or has no column of `also`."""
     wanted = [*(name for name, _, _ in (*_FIRST, *_LAST)), *also]
+    with _opened(path, wanted) as file:
+        table = file.read(columns=wanted)
+    return {name: to_numpy(table.column(name).combine_chunks()) for name in wanted}
+
+
+def _opened(path: Path, wanted: Sequence[str]) -> Any:
     try:
-        table = pyarrow.parquet.read_table(path)
+        file = pyarrow.parquet.ParquetFile(path)
     except (pyarrow.ArrowInvalid, OSError) as problem:
         raise InputError(f"{path}: not a file of scores ({problem})") from None
-    missing = [name for name in wanted if name not in table.column_names]
+    missing = [name for name in wanted if name not in file.schema_arrow.names]
     if missing:
         raise InputError(f"{path}: no column {', '.join(missing)}; predict again")
-    return {name: to_numpy(table.column(name).combine_chunks()) for name in wanted}
+    return file
+
+
+class _Rows:
+    """The rows of a file of scores, taken from the top a few at a time."""
+
+    def __init__(self, path: Path, wanted: Sequence[str]) -> None:
+        self._file = _opened(path, wanted)
+        self.number = int(self._file.metadata.num_rows)
+        schema = pyarrow.schema([self._file.schema_arrow.field(name) for name in wanted])
+        self._left = schema.empty_table()
+        self._batches = self._groups(list(wanted))
+
+    def _groups(self, wanted: list[str]) -> Iterator[Any]:
+        # one group of rows after the other: of a whole file Arrow reads ahead
+        for group in range(self._file.num_row_groups):
+            yield from self._file.iter_batches(BATCH, row_groups=[group], columns=wanted)
+
+    def take(self, count: int) -> Scalars:
+        """Give the next `count` rows, or as many as there are."""
+        pieces, have = [self._left], self._left.num_rows
+        while have < count and (batch := next(self._batches, None)) is not None:
+            pieces.append(pyarrow.Table.from_batches([batch]))
+            have += batch.num_rows
+        table = pyarrow.concat_tables(pieces)
+        self._left = table.slice(count)
+        taken = table.slice(0, count)
+        return {name: to_numpy(taken.column(name).combine_chunks()) for name in taken.column_names}
 
 
 def stream_scored(
     jets: Sequence[Path], scores: Path, columns: Sequence[str], also: Sequence[str] = ()
 ) -> Iterator[Scalars]:
-    """Give the jets of one sample and their scores, batch by batch.
+    """Give the jets of one sample and their scores, batch by batch of both.
 
     Parameters
     ----------
@@ -214,21 +250,18 @@ def stream_scored(
     InputError
         The rows of scores and jets are not of the same jets.
     """
-    have = read_scores(scores, also)
-    number, position = len(have[SCORE]), 0
+    read = dict.fromkeys((*IDENTITY, SCORE, *also, "split"))
+    rows, position = _Rows(scores, list(read)), 0
     for path in jets:
         for batch in stream(path, (*IDENTITY, *columns), 0):
-            rows = slice(position, position + len(batch))
             position += len(batch)
-            if position > number:
+            if position > rows.number:
                 raise InputError(f"{path}: more jets than scores; predict again")
-            _check_same(path, batch.scalars, {name: have[name][rows] for name in IDENTITY})
-            yield {
-                **batch.scalars,
-                **{name: have[name][rows] for name in (SCORE, *also, "split")},
-            }
-    if position != number:
-        raise InputError(f"{scores}: {number} scores for {position} jets; predict again")
+            have = rows.take(len(batch))
+            _check_same(path, batch.scalars, {name: have[name] for name in IDENTITY})
+            yield {**batch.scalars, **{name: have[name] for name in (SCORE, *also, "split")}}
+    if position != rows.number:
+        raise InputError(f"{scores}: {rows.number} scores for {position} jets; predict again")
 
 
 def _check_same(path: Path, jets: Scalars, scores: Scalars) -> None:

@@ -49,7 +49,7 @@ def main(
     place = device.choose(how.device).type
     view = view_of(chosen)
     seed = derive(settings.seed, "tagging", tagger, which.fold, which.seed)
-    with training_tensors(task, view, how, model.parent) as (batches, numbers):
+    with training_tensors(task, view, how, model.parent) as (batches, numbers, accounts):
         identity = {"code": code("tagging.train"), "tagger": tagger, "member": which.name}
         mark = of_training(identity, settings.values, place, batches)
         resumption = Resumption(model.with_name("checkpoint.pt"), mark)
@@ -62,6 +62,7 @@ def main(
         "member": member,
         "parameters": number_of_parameters(trained),
         "jets": numbers,
+        "accounts": {name: account.as_dict() for name, account in accounts.items()},
         "device": place,
         **record,
     }

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from fullchain.accounting import Account, added
 from fullchain.errors import InputError
 from fullchain.learning import split
 from fullchain.learning.rows import Rows, Table
@@ -32,6 +33,10 @@ USED = (split.TRAIN, split.VALIDATION)
 
 Batches = dict[str, Table]
 Numbers = dict[str, dict[str, int]]
+Accounts = dict[str, Account]
+"""What became of the nominal jets of each sample."""
+
+NO_JETS = Account(0, 0, {"outside the selection": 0, "of no class": 0, "for tests only": 0})
 
 
 @dataclass(frozen=True)
@@ -72,13 +77,20 @@ class _Kept:
     labels: dict[str, Counter[int]] = field(default_factory=dict)
     folds: list[npt.NDArray[np.intp]] = field(default_factory=list)
     """Numbers of jets by generator, class and fold."""
+    accounts: Accounts = field(default_factory=dict)
+
+    def account(self, sample: str, one: Account) -> None:
+        """Count what became of some more jets of a sample."""
+        self.accounts[sample] = added([self.accounts.get(sample, NO_JETS), one])
 
 
 @contextmanager
 def training_tensors(
     task: Task, view: View, training: TrainingSettings, folder: Path
-) -> Iterator[tuple[Batches, Numbers]]:
+) -> Iterator[tuple[Batches, Numbers, Accounts]]:
     """Give tensors and numbers of jets of the training and the validation part, for a block.
+
+    Beside them, what became of all nominal jets of each sample.
 
     The tensors are those of the view, `target` (number of the class) and `weight`. What exceeds the
     budget of memory lies in files below `folder` until the block ends. All other arrays are freed:
@@ -107,11 +119,15 @@ def _budgets(total: float | None, fractions: SplitSettings) -> dict[str, float |
     return {part: None if total is None else share * total for part, share in shares.items()}
 
 
-def _tensors(task: Task, view: View, rows: dict[str, Rows]) -> tuple[Batches, Numbers]:
+def _tensors(task: Task, view: View, rows: dict[str, Rows]) -> tuple[Batches, Numbers, Accounts]:
     kept = _Kept(rows)
     for path, sample in task.files:
-        for jets in _inside(path, task, view):
+        kept.account(sample, NO_JETS)
+        for jets, outside in _inside(path, task, view):
+            kept.account(sample, Account(outside, 0, {"outside the selection": outside}))
             _keep(jets, sample, task, view, kept)
+    for sample, account in kept.accounts.items():
+        account.check(f"jets of sample {sample}")
     _check_classes(kept, task)
     batches: Batches = {}
     numbers: Numbers = {}
@@ -129,7 +145,7 @@ def _tensors(task: Task, view: View, rows: dict[str, Rows]) -> tuple[Batches, Nu
             values = np.stack([columns[name] for name in task.against], axis=1)
             own["against"] = torch.from_numpy(values.astype(np.float32))
         batches[part] = rows[part].finish().with_columns(own)
-    return batches, numbers
+    return batches, numbers, kept.accounts
 
 
 def _weights(columns: Arrays, tagger: TaggerSettings) -> npt.NDArray[np.float64]:
@@ -153,7 +169,8 @@ def standardisation(tagger: TaggerSettings, view: View, training: Batch) -> Stan
     return view.scale(values[mask].numpy(), weight.numpy())
 
 
-def _inside(path: Path, task: Task, view: View) -> Iterator[Jets]:
+def _inside(path: Path, task: Task, view: View) -> Iterator[tuple[Jets, int]]:
+    """Give the jets inside the selection, and how many nominal ones are outside."""
     columns = (
         *IDENTITY,
         *selection.COLUMNS,
@@ -171,7 +188,9 @@ def _inside(path: Path, task: Task, view: View) -> Iterator[Jets]:
         variation="nominal",
         required=(*view.columns, *task.window.ranges, *task.against),
     ):
-        yield batch.where(selection.in_window(batch.scalars, task.window))
+        inside = selection.in_window(batch.scalars, task.window)
+        nominal = np.count_nonzero(batch.scalars["variation"] == "nominal")
+        yield batch.where(inside), int(nominal - np.count_nonzero(inside))
 
 
 def _keep(jets: Jets, sample: str, task: Task, view: View, kept: _Kept) -> None:
@@ -193,6 +212,9 @@ def _keep(jets: Jets, sample: str, task: Task, view: View, kept: _Kept) -> None:
         )
     )
     parts = members.parts(hashes, tagger.folds, task.fractions, sample, task.member.fold)
+    used, classed = int(np.count_nonzero(found & np.isin(parts, USED))), int(found.sum())
+    left_out = {"of no class": len(found) - classed, "for tests only": classed - used}
+    kept.account(sample, Account(len(found), used, left_out))
     for part in USED:
         here = found & (parts == part)
         chosen = jets.where(here)

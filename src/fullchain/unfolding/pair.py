@@ -6,8 +6,10 @@ from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fullchain.accounting import Account
 from fullchain.errors import InputError
 from fullchain.step import Given, Input, Option, Output
 from fullchain.unfolding import event_table
@@ -18,6 +20,8 @@ OBSERVABLES = {"jet_mass": "mass", "jet_msoftdrop": "msoftdrop", "large_jet_pt":
 """Observables of the events, and the columns of the jets that they are made of."""
 
 UNITS = dict.fromkeys(OBSERVABLES, "GeV")
+
+NOMINAL = "nominal"
 
 _OTHERS = ("variation", "weight", "label", "label_fully_contained")
 
@@ -41,25 +45,32 @@ def main(
         A file is missing or no table of jets, or no jet is left.
     """
     chosen = settings.model(f"unfolding.pairs.{name}", PairSettings)
-    made = pairs(pa.concat_tables([_read(path) for path in jets]), chosen)
+    tables, nominal = [], 0
+    for path in jets:
+        # one file at a time: most rows are of shifts, and are not needed
+        table = _read(path)
+        nominal += pc.sum(pc.equal(table["variation"], NOMINAL)).as_py() or 0
+        tables.append(table.filter(pa.array(_wanted(table, chosen))))
+    made = pairs(pa.concat_tables(tables), chosen)
     matched = int(made.gen.passed.sum())
     if not matched:
         raise InputError(
             f"{jets[0]}: none of the jets of sample {chosen.sample} has the label of "
             f"unfolding.pairs.{name} and a particle-level jet; choose another label or sample"
         )
-    event_table.write(events, made, UNITS, {"sample": name, "pairs": chosen.model_dump()})
+    account = Account(nominal, len(made), {"of another label": nominal - len(made)})
+    about = {
+        "sample": name,
+        "pairs": chosen.model_dump(),
+        "account": account.check(f"pairs of {name}").as_dict(),
+    }
+    event_table.write(events, made, UNITS, about)
     print(f"{name}: {len(made)} jets, {matched} with a particle-level jet", file=sys.stderr)
 
 
 def pairs(table: pa.Table, settings: PairSettings) -> Simulation:
     """Give both levels of the nominal jets with the right label."""
-    keep: Flags = np.asarray(table["variation"]) == "nominal"
-    if settings.label is not None:
-        keep &= np.asarray(table["label"]) == settings.label
-    if settings.fully_contained:
-        keep &= np.asarray(table["label_fully_contained"])
-    rows = table.filter(pa.array(keep))
+    rows = table.filter(pa.array(_wanted(table, settings)))
 
     def level(prefix: str) -> Level:
         columns = [rows[prefix + name].to_numpy() for name in OBSERVABLES.values()]
@@ -76,6 +87,15 @@ def pairs(table: pa.Table, settings: PairSettings) -> Simulation:
         rows["weight"].to_numpy(),
         np.stack(ids, axis=1),
     )
+
+
+def _wanted(table: pa.Table, settings: PairSettings) -> Flags:
+    keep: Flags = np.asarray(table["variation"]) == NOMINAL
+    if settings.label is not None:
+        keep &= np.asarray(table["label"]) == settings.label
+    if settings.fully_contained:
+        keep &= np.asarray(table["label_fully_contained"])
+    return keep
 
 
 def _read(path: Path) -> pa.Table:
