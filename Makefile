@@ -8,7 +8,7 @@ SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
 OVERLAY := $(if $(CONFIG),--configfile $(CONFIG))
 
 .DEFAULT_GOAL := help
-.PHONY: help env tools gpu-env run why paper test lint unit workflow-test test-slurm docs config lock clean
+.PHONY: help env tools gpu-env htcondor-env kubernetes-env run why paper test lint unit workflow-test test-slurm test-htcondor docs config lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,12 @@ $(VENV)-tools/made: envs/tools.lock
 
 gpu-env:  ## the same with a CUDA build of torch; CUDA=cu130 chooses which
 	@$(PYTHON) envs/bootstrap.py $(VENV) --torch $(or $(CUDA),cu130)
+
+htcondor-env: env  ## add the executor for HTCondor to the environment (Linux)
+	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --no-deps -r envs/htcondor.lock
+
+kubernetes-env: env  ## add the executor for Kubernetes to the environment
+	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --no-deps -r envs/kubernetes.lock
 
 run: env  ## environment, then the whole workflow; CONFIG=mine.yaml lays your settings over the default
 	@$(SNAKEMAKE) $(OVERLAY)
@@ -47,7 +53,7 @@ lint: env  ## style, types, and the workflow's own lint
 	$(BIN)/python tests/lint_workflow.py
 
 unit: env tools  ## unit tests
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile -m "not workflow and not slurm"
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile -m "not workflow and not slurm and not htcondor"
 
 workflow-test: env tools  ## real workflows: rerun behaviour, faults, and the test configuration end to end
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m workflow
@@ -55,6 +61,10 @@ workflow-test: env tools  ## real workflows: rerun behaviour, faults, and the te
 test-slurm: env  ## start a SLURM cluster on this machine (root, Debian), run on it, break it
 	bash tests/slurm/install.sh
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m slurm tests/slurm
+
+test-htcondor: htcondor-env  ## start an HTCondor pool on this machine (root, Debian), run on it, break it
+	bash tests/htcondor/install.sh
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m htcondor tests/htcondor
 
 docs: env  ## the documentation, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

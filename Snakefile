@@ -62,3 +62,7 @@ rule all:
         exported=EXPORTED,
     message:
         "the report is at {input.report}"
+
+
+# For a batch system: the profile says how (docs/batch/index.md).
+batch.adapt(workflow)

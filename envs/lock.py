@@ -15,13 +15,15 @@ REQUIREMENTS = ENVS / "requirements.in"
 LOCK = ENVS / "requirements.lock"
 TOOLS = ENVS / "tools.in"
 TOOLS_LOCK = ENVS / "tools.lock"
+# Executors for batch systems, which few need: what each adds to the lock.
+EXECUTORS = ("htcondor", "kubernetes")
 HEADER = "# Made from requirements.in by `make lock`; do not edit.\n"
 TOOLS_HEADER = "# Made from tools.in by `make lock`; do not edit.\n"
 UNTRIED = "# Not tried: no environment has been made from this recipe so far."
 
 
-def resolve(requirements: Path) -> str:
-    """Give the text of the lock of a file of requirements."""
+def resolve(requirements: Path, *options: str | Path) -> str:
+    """Give the text of the lock of a file of requirements; options are those of uv."""
     pin = next(line for line in REQUIREMENTS.read_text().splitlines() if line.startswith("torch=="))
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
@@ -34,12 +36,19 @@ def resolve(requirements: Path) -> str:
                 *(scratch / "uv/bin/uv", "pip", "compile", "--quiet", "--universal"),
                 *("--python-version", "3.11", "--no-annotate", "--no-header"),
                 *("--no-emit-index-url", "--override", override),
-                *(requirements, "--output-file", scratch / "lock"),
+                *(requirements, "--output-file", scratch / "lock", *options),
             ],
             check=True,
         )
         lines = (scratch / "lock").read_text().splitlines()
     return "".join(f"{pin if line.startswith('torch==') else line}\n" for line in lines)
+
+
+def additions(requirements: Path) -> str:
+    """Give the lines that requirements add to the lock, whose versions hold for them too."""
+    there = {line.partition("==")[0] for line in LOCK.read_text().splitlines()}
+    found = resolve(requirements, "--constraint", LOCK).splitlines()
+    return "".join(f"{line}\n" for line in found if line.partition("==")[0] not in there)
 
 
 def conda_recipe(lock: str) -> str:
@@ -110,6 +119,10 @@ def main() -> None:
     if "--recipes" not in sys.argv[1:]:
         LOCK.write_text(HEADER + resolve(REQUIREMENTS))
         TOOLS_LOCK.write_text(TOOLS_HEADER + resolve(TOOLS))
+        for name in EXECUTORS:
+            header = HEADER.replace("requirements.in", f"{name}.in")
+            lines = additions(ENVS / f"{name}.in")
+            (ENVS / f"{name}.lock").write_text(header + lines)
     (ENVS / "environment.yaml").write_text(conda_recipe(LOCK.read_text()))
     (ENVS / "fullchain.def").write_text(apptainer_recipe())
 

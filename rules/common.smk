@@ -1,13 +1,13 @@
 # What every rule uses: the checked configuration, the identity of code and settings, and paths.
 from pathlib import Path
 
-from fullchain.dag import closure, locks, parts as dag_parts
+from fullchain.dag import batch, closure, locks, parts as dag_parts, shared_folders
 from fullchain.errors import InputError
 from fullchain.ntuples.sources import part_names
 from fullchain.setting_files import merge, read_yaml
 from fullchain.settings import validate
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import ExecMode
+from snakemake.settings.types import ExecMode, SharedFSUsage
 
 # A name of its own, because `report` at the start of a line is a keyword here.
 in_report = report
@@ -42,12 +42,28 @@ RESULTS = f"results/{CONFIG.run}"
 EXPORTED = []
 
 
+onstart:
+    refuse_unshared_folder()
+
+
 wildcard_constraints:
     sample=r"[A-Za-z0-9_]+",
     part=r"\d{4}\d*",
     tagger=r"[A-Za-z0-9_]+",
     variant=r"[A-Za-z0-9_]+",
     member=r"fold\d+_seed\d+",
+
+
+def refuse_unshared_folder():
+    """End a run on a batch system whose jobs would not see the working folder."""
+    executor = workflow.executor_plugin
+    if workflow.exec_mode != ExecMode.DEFAULT or executor.common_settings.local_exec:
+        return
+    shared = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage
+    try:
+        shared_folders.refuse_unshared(Path.cwd(), executor.name, shared)
+    except InputError as problem:
+        raise WorkflowError(str(problem))
 
 
 def code(step):

@@ -34,6 +34,19 @@ def benchmark_pages(folder: Path) -> list[dict[str, str]]:
     ]
 
 
+def batch_pages() -> list[str | dict[str, str]]:
+    """What holds for all batch systems, each system, each site."""
+    return [
+        "batch/index.md",
+        {"SLURM": "batch/slurm.md"},
+        {"HTCondor": "batch/htcondor.md"},
+        {"Kubernetes": "batch/kubernetes.md"},
+        {"CERN": "batch/cern.md"},
+        {"DESY": "batch/desy.md"},
+        {"Another SLURM site": "batch/slurm-site.md"},
+    ]
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Set the order of the pages."""
     folder = Path(config.docs_dir)
@@ -41,7 +54,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"What it is": "index.md"},
         {"A tour": "tour.md"},
         {"One's own data": "own-data.md"},
-        {"Batch systems": "batch.md"},
+        {"Batch systems": batch_pages()},
         {"Shared cache": "cache.md"},
         {"Provenance": "provenance.md"},
         {"Settings": "settings.md"},

@@ -1,5 +1,6 @@
 """The workflow on a real SLURM, and what becomes of it when jobs, nodes and limits fail."""
 
+import itertools
 import os
 import re
 import shutil
@@ -57,15 +58,31 @@ rule wrong:
     shell: "echo 'error: file x.root, branch Jet_pt: not there' > {log}; exit 3"
 """
 
+# The last line is that of the project's Snakefile.
+GROUPED = """
+from fullchain.dag import batch
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+rule all:
+    input: expand("out/{number}.txt", number=range(6))
+
+rule piece:
+    output: "out/{number}.txt"
+    resources: runtime=2, mem_mb=200
+    shell: "date +%s%N > {output}; sleep 1; date +%s%N >> {output}; echo $SLURM_JOB_ID >> {output}"
+
+batch.adapt(workflow)
+"""
+
+
+def start(folder: Path, *arguments: str, shared: str = "1") -> subprocess.Popen[str]:
     command = ["snakemake", "--profile", "workflow/profiles/slurm", *arguments]
     command += ["--default-resources", "slurm_partition=main", "mem_mb=200", "runtime=5", "gpu=0"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.Popen(
         command,
         cwd=folder,
-        env={**os.environ, "PATH": path, "COLUMNS": "200"},
+        # All nodes are this machine: whatever its folders lie on, the nodes see them.
+        env={**os.environ, "PATH": path, "COLUMNS": "200", "FULLCHAIN_SHARED": shared},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -123,12 +140,46 @@ def test_a_failing_job_ends_the_run_with_rule_job_log_and_reason(cluster, folder
     assert "branch Jet_pt: not there" in output
 
 
+def test_jobs_of_a_group_run_one_after_another_in_one_batch_job(cluster, folder: Path) -> None:
+    (folder / "Snakefile").write_text(GROUPED)
+    process = start(folder, "--groups", "piece=pieces", "--group-components", "pieces=3")
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output
+    batch_jobs: dict[str, list[list[int]]] = {}
+    for path in (folder / "out").glob("*.txt"):
+        begin, end, number = path.read_text().split()
+        batch_jobs.setdefault(number, []).append([int(begin), int(end)])
+    assert sorted(len(times) for times in batch_jobs.values()) == [3, 3]
+    for times in batch_jobs.values():
+        times.sort()
+        assert all(one[1] <= after[0] for one, after in itertools.pairwise(times))
+    # One core for the group, and the time of all its jobs together.
+    asked = [cluster.answer("scontrol", "-o", "show", "job", number) for number in batch_jobs]
+    assert all("TimeLimit=00:06:00" in text and "NumCPUs=1 " in text for text in asked), asked
+
+
+def test_a_folder_that_nodes_may_not_see_is_refused(cluster, project: Path, tmp_path: Path) -> None:
+    for entry in LINKED:
+        (tmp_path / entry).symlink_to(project / entry)
+    process = start(
+        tmp_path,
+        "results/test/ntuples/qcd/0000.json",
+        "--configfile",
+        "config/test.yaml",
+        shared="0",
+    )
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode != 0
+    assert f"the working folder {tmp_path}" in output and "FULLCHAIN_SHARED=1" in output
+    assert not list(tmp_path.glob("results/**/*.root"))
+
+
 def test_the_test_configuration_runs_up_to_the_jets(cluster, project: Path, tmp_path: Path) -> None:
     for entry in LINKED:
         (tmp_path / entry).symlink_to(project / entry)
     shutil.rmtree(tmp_path / "results", ignore_errors=True)
     wanted = "results/test/jets/metrics.json"
     process = start(tmp_path, wanted, "--configfile", "config/test.yaml")
-    output = process.communicate(timeout=900)[0]
+    output = process.communicate(timeout=1500)[0]
     assert process.returncode == 0, output
     assert (tmp_path / wanted).exists()
