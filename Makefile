@@ -2,6 +2,8 @@
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 CONFIG ?=
+# 0: every job of `make run` starts cold (docs/architecture.md, Warm start).
+WARM ?= 1
 VENV ?= .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
@@ -34,7 +36,7 @@ kubernetes-env: env  ## add the executor for Kubernetes to the environment
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --no-deps -r envs/kubernetes.lock
 
 run: env  ## environment, then the whole workflow; CONFIG=mine.yaml lays your settings over the default
-	@$(SNAKEMAKE) $(OVERLAY)
+	@FULLCHAIN_WARM=$(WARM) $(SNAKEMAKE) $(OVERLAY)
 
 why: env  ## what would rerun, and for which reason
 	@$(BIN)/fullchain why $(if $(CONFIG),--configfile $(CONFIG))

@@ -6,6 +6,7 @@ from fullchain.errors import InputError
 from fullchain.ntuples.sources import part_names
 from fullchain.setting_files import merge, read_yaml
 from fullchain.settings import validate
+from fullchain.warm_start import driver as warm_start
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import ExecMode, SharedFSUsage
 
@@ -44,6 +45,8 @@ EXPORTED = []
 
 onstart:
     refuse_unshared_folder()
+    # With FULLCHAIN_WARM=1 jobs on this machine are forked from a process that has imported much.
+    warm_start.start_for(workflow)
 
 
 wildcard_constraints:

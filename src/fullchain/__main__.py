@@ -1,5 +1,6 @@
 """``python -m fullchain``."""
 
-from fullchain.cli import main
+from fullchain.entry import main
 
-main()
+if __name__ == "__main__":
+    main()

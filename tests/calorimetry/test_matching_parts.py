@@ -15,6 +15,7 @@ from fullchain.calorimetry.transformer_block import TransformerBlock
 from fullchain.calorimetry.vision_transformer import VisionTransformer
 from fullchain.errors import InputError
 from fullchain.learning import ode
+from fullchain.learning.equal_steps import EVALUATIONS_OF_STEP
 
 
 def regular(layers: int, angles: int, rings: int) -> Geometry:
@@ -89,7 +90,7 @@ def test_solvers_converge_to_one_solution_at_their_orders() -> None:
     start = torch.linspace(-1, 1, 5, dtype=torch.float64)
     exact = ode.rk4(velocity, start, 400)
     for solver, order in (("euler", 1), ("midpoint", 2), ("rk4", 4)):
-        each = ode.EVALUATIONS_OF_STEP[solver]
+        each = EVALUATIONS_OF_STEP[solver]
         coarse, fine = (
             float((ode.equal_steps(velocity, start, solver, steps * each) - exact).abs().max())
             for steps in (20, 40)

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from fullchain.calorimetry.model_base_settings import ModelBaseSettings
 from fullchain.calorimetry.preprocessing_settings import NormalSettings, PreprocessingSettings
-from fullchain.learning.ode import EVALUATIONS_OF_STEP
+from fullchain.learning.equal_steps import EVALUATIONS_OF_STEP
 from fullchain.learning.settings import TrainingSettings
 from fullchain.model import SettingsModel
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from fullchain.errors import InputError
+from fullchain.learning.equal_steps import EVALUATIONS_OF_STEP
 
 Velocity = Callable[[float, Tensor], Tensor]
 """Gives the derivative at a time and a state; both states have one shape."""
@@ -83,10 +84,6 @@ def rk4(velocity: Velocity, state: Tensor, steps: int) -> Tensor:
         fourth = velocity(time + step, state + step * third)
         state = state + step / 6 * (first + 2 * second + 2 * third + fourth)
     return state
-
-
-EVALUATIONS_OF_STEP = {"euler": 1, "midpoint": 2, "rk4": 4}
-"""Evaluations of the velocity in each step of the methods with equal steps."""
 
 
 def equal_steps(velocity: Velocity, state: Tensor, solver: str, evaluations: int) -> Tensor:

@@ -1,0 +1,360 @@
+"""Imports third-party packages once, and forks a process for each job.
+
+A script of its own, started by ``server.py`` with the environment and in the folder of its jobs::
+
+    python template.py DESCRIPTOR FOLDER
+
+It never imports the project's own modules: what a job runs is what is on disk when it starts.
+
+A process with more than one thread must not fork, for the locks that the others hold stay locked
+in the child. The pools of OpenBLAS end by themselves before a fork; whatever else has a thread, or
+has opened a GPU, makes the template give up, and its jobs start cold.
+"""
+
+import atexit
+import contextlib
+import ctypes
+import gc
+import importlib
+import io
+import json
+import os
+import resource
+import selectors
+import signal
+import socket
+import sys
+import threading
+import traceback
+import types
+from pathlib import Path
+from typing import Any, NoReturn
+
+PACKAGES = (
+    "typer",
+    "typer.rich_utils",
+    "pydantic",
+    "yaml",
+    "rich.progress",
+    "numpy",
+    "scipy.stats",
+    "scipy.optimize",
+    "scipy.sparse.linalg",
+    "torch",
+    "torch.nn.utils",
+    "pyarrow.parquet",
+    "h5py",
+    "awkward",
+    "fsspec",
+    "aiohttp",
+    "uproot",
+    "numba",
+    "vector",
+    "fastjet",
+    "hist",
+    "coffea.nanoevents",
+    "coffea.processor",
+    "sklearn.ensemble",
+    "pyhf",
+    "iminuit",
+    "zuko",
+    "lgatr",
+    "threadpoolctl",
+    "matplotlib.pyplot",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_pdf",
+    "mplhep",
+)
+"""What is imported beforehand; the rare and slow ones (shap, hls4ml, onnx) a job imports itself."""
+
+SETTINGS_OF_ALLOCATORS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""While packages are imported: pyarrow's jemalloc, which is not its default pool, has a thread."""
+
+UNIMPORTANT = ("_", "SHLVL", "OLDPWD", "PWD")
+"""Variables that may differ between the template and its job (see ``server.py``)."""
+
+PR_SET_PDEATHSIG = 1
+
+
+class UnfitError(Exception):
+    """The process must not fork."""
+
+
+def import_packages() -> None:
+    """Import what jobs use, as far as it is installed."""
+    added = {name: text for name, text in SETTINGS_OF_ALLOCATORS.items() if name not in os.environ}
+    os.environ.update(added)
+    gc.disable()
+    for name in PACKAGES:
+        # Said by the job that needs the package, as in a cold start.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    for name in added:
+        del os.environ[name]
+    # Objects that the collector of a child never touches stay shared with it.
+    gc.freeze()
+    gc.enable()
+
+
+def check_fitness() -> None:
+    """Make sure that a child of this process starts as if it had imported everything itself.
+
+    Raises
+    ------
+    UnfitError
+        Threads would be lost in it, a GPU was opened, or a module of the project was imported.
+    """
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    if len(threads) > 1:
+        raise UnfitError(f"its packages start threads: {', '.join(threads)}")
+    if "libcuda.so" in Path("/proc/self/maps").read_text():
+        raise UnfitError("its packages open the GPU")
+    if "fullchain" in sys.modules:
+        raise UnfitError("its packages import fullchain")
+
+
+def inherit(job: dict[str, Any], descriptors: list[int]) -> None:
+    """Become what the client's own process would be: folder, streams, environment, limits."""
+    _, folder, *streams = descriptors
+    os.fchdir(folder)
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        assert isinstance(stream, io.TextIOWrapper)
+        stream.reconfigure(line_buffering=stream is sys.stderr or os.isatty(stream.fileno()))
+    # The others are the same, but for those that packages set when they are imported.
+    for name in UNIMPORTANT:
+        if name in job["environ"]:
+            os.environ[name] = job["environ"][name]
+        else:
+            os.environ.pop(name, None)
+    os.umask(job["umask"])
+    os.nice(job["nice"] - os.nice(0))
+    for name, limit in job["limits"].items():
+        number = getattr(resource, name)
+        if resource.getrlimit(number) != tuple(limit):
+            resource.setrlimit(number, tuple(limit))
+
+
+def set_signals(ignored: list[int]) -> None:
+    """Give signals the meaning that they have when Python starts."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+    interrupted = signal.SIG_IGN if signal.SIGINT in ignored else signal.default_int_handler
+    signal.signal(signal.SIGINT, interrupted)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def forget_start(job: dict[str, Any]) -> None:
+    """Replace what Python took from the template's command line; seed what is seeded by itself."""
+    sys.argv[:] = job["argv"]
+    sys.path[:] = job["path"]
+    main = types.ModuleType("__main__")
+    if job["main"] is not None:
+        # What multiprocessing reads again in the processes that it starts.
+        main.__file__ = job["main"]
+    sys.modules["__main__"] = main
+    importlib.invalidate_caches()
+    if "numpy" in sys.modules:
+        # As in a process of its own, no two have the same; `random` sees to that by itself.
+        sys.modules["numpy"].random.seed()
+
+
+def run_command() -> int:
+    """Run the command line of fullchain; give the exit status that Python would end with."""
+    try:
+        from fullchain.cli import main
+
+        main()
+    except SystemExit as problem:
+        if problem.code is None or isinstance(problem.code, int):
+            return (problem.code or 0) & 0xFF
+        print(problem.code, file=sys.stderr)
+        return 1
+    except BaseException as problem:
+        trace = problem.__traceback__
+        traceback.print_exception(problem.with_traceback(trace and trace.tb_next))
+        return 1
+    return 0
+
+
+def be_job(job: dict[str, Any], descriptors: list[int], parent: int) -> NoReturn:
+    """Run one job, in the child, to its end."""
+    status = 1
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        inherit(job, descriptors)
+        forget_start(job)
+        set_signals(job["ignored"])
+        status = run_command()
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except BaseException:
+        traceback.print_exc()
+        status = status or 1
+    finally:
+        os._exit(status)
+
+
+class Job:
+    """A running job: its process and the connection to its client."""
+
+    def __init__(self, process: int, connection: socket.socket, note: Path) -> None:
+        self.process = process
+        self.connection = connection
+        self.note = note
+
+    def tell(self, message: bytes) -> None:
+        """Send a message to the client, if it is still there."""
+        with contextlib.suppress(OSError):
+            self.connection.send(message)
+
+    def signal(self, number: int) -> None:
+        """Pass on a signal; Ctrl-C goes to all processes of the job, as from a terminal."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process, number)
+        if number in (signal.SIGINT, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process, number)
+
+
+class Template:
+    """The loop of the parent.
+
+    Parameters
+    ----------
+    server
+        The connection to the server; when it closes, this process ends its jobs and itself.
+    folder
+        The server's folder; ``<client>.job`` in it says which process works for a client.
+    """
+
+    def __init__(self, server: socket.socket, folder: Path) -> None:
+        self.server = server
+        self.folder = folder
+        self.jobs: dict[int, Job] = {}
+        self.is_leaving = False
+        self.reading, self.writing = socket.socketpair()
+        self.reading.setblocking(False)
+        self.writing.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.writing.fileno(), warn_on_full_buffer=False)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(server, selectors.EVENT_READ)
+        self.selector.register(self.reading, selectors.EVENT_READ)
+
+    def run(self) -> None:
+        """Fork jobs until the server is gone, or until told to leave and none is left."""
+        while self.jobs or not self.is_leaving:
+            for key, _ in self.selector.select():
+                if key.fileobj is self.server:
+                    if not self._listen():
+                        return
+                elif key.fileobj is self.reading:
+                    self._reap()
+                elif key.data in self.jobs:
+                    self._pass_on(self.jobs[key.data])
+
+    def _listen(self) -> bool:
+        message, descriptors, _, _ = socket.recv_fds(self.server, 16, 8)
+        if message == b"L":
+            # The server has closed its end; what is left are the jobs.
+            self.is_leaving = True
+            self.selector.unregister(self.server)
+            return True
+        if message != b"J":
+            return False
+        connection = socket.socket(fileno=descriptors[0])
+        job = json.loads(os.pread(descriptors[1], os.fstat(descriptors[1]).st_size, 0))
+        parent = os.getpid()
+        process = os.fork()
+        if process == 0:
+            # A session of its own: a signal to the group of the server is none to the job.
+            os.setsid()
+            self._close()
+            connection.close()
+            be_job(job, descriptors[1:], parent)
+        for descriptor in descriptors[1:]:
+            os.close(descriptor)
+        note = self.folder / f"{job['client']}.job"
+        with contextlib.suppress(OSError):
+            note.write_text(str(process))
+        self.jobs[process] = Job(process, connection, note)
+        self.jobs[process].tell(b"S")
+        self.selector.register(connection, selectors.EVENT_READ, process)
+        return True
+
+    def _close(self) -> None:
+        """Close, in a child, what belongs to the parent."""
+        signal.set_wakeup_fd(-1)
+        self.selector.close()
+        for connection in [self.server, self.reading, self.writing]:
+            connection.close()
+        for job in self.jobs.values():
+            job.connection.close()
+
+    def _pass_on(self, job: Job) -> None:
+        try:
+            message = job.connection.recv(1)
+        except OSError:
+            message = b""
+        if message:
+            job.signal(message[0])
+            return
+        # The client was killed: nobody waits for the job any more.
+        self.selector.unregister(job.connection)
+        job.signal(signal.SIGKILL)
+
+    def _reap(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self.reading.recv(4096)
+        for process in list(self.jobs):
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if not ended:
+                continue
+            job = self.jobs.pop(process)
+            job.note.unlink(missing_ok=True)
+            if os.WIFSIGNALED(status):
+                job.tell(b"K" + bytes([os.WTERMSIG(status)]))
+            else:
+                job.tell(b"E" + bytes([os.WEXITSTATUS(status)]))
+            with contextlib.suppress(KeyError):
+                self.selector.unregister(job.connection)
+            job.connection.close()
+
+    def end(self) -> None:
+        """Kill the jobs that still run."""
+        for job in self.jobs.values():
+            job.signal(signal.SIGKILL)
+        for job in self.jobs.values():
+            os.waitpid(job.process, 0)
+
+
+def main() -> None:
+    """Import, then fork."""
+    # The folder of this script, which is no place to import from.
+    del sys.path[0]
+    server = socket.socket(fileno=int(sys.argv[1]))
+    import_packages()
+    check_fitness()
+    template = Template(server, Path(sys.argv[2]))
+    try:
+        template.run()
+    finally:
+        template.end()
+
+
+if __name__ == "__main__":
+    main()

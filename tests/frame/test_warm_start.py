@@ -1,0 +1,395 @@
+"""A warm job is the same as a cold one: what it inherits, how it ends, and who ends with it.
+
+A copy of the frame of the package gets a stage of its own whose step says what it sees, and a
+template that imports less.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
+
+STEP = '''"""Do as told."""
+
+import hashlib
+import json
+import os
+import resource
+import signal
+import stat
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import threadpoolctl
+
+from fullchain.errors import InputError
+from fullchain.step import Given, Option, Output
+
+WORD = "first"
+VALUES = np.random.default_rng(1).normal(size=(300, 300))
+
+
+def is_socket(descriptor: int) -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
+
+
+def seen() -> dict:
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE)
+    without = ("FULLCHAIN_SERVER", "_", "SHLVL")
+    return {
+        "argv": sys.argv,
+        "path": sys.path,
+        "main": sys.modules["__main__"].__file__,
+        "environ": {k: v for k, v in os.environ.items() if k not in without},
+        "shell": os.popen("echo $GREETING").read(),
+        "cwd": os.getcwd(),
+        "umask": os.umask(0o22),
+        "files": resource.getrlimit(resource.RLIMIT_NOFILE),
+        "nice": os.nice(0),
+        "cpus": sorted(os.sched_getaffinity(0)),
+        "signals": [str(signal.getsignal(number)) for number in signals],
+        "mask": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+        "stdin": sys.stdin.read(),
+        "buffering": [sys.stdout.line_buffering, sys.stderr.line_buffering],
+        "encoding": [sys.stdout.encoding, sys.stdout.errors, sys.stderr.errors],
+        "sockets": [fd for fd in os.listdir("/proc/self/fd") if is_socket(int(fd))],
+        "hash": hash("a") if os.environ.get("PYTHONHASHSEED") else None,
+        "threads": sorted(pool["num_threads"] for pool in threadpoolctl.threadpool_info()),
+        "product": hashlib.sha256((VALUES @ VALUES.T).tobytes()).hexdigest(),
+        "children": os.times().children_user,
+        "word": WORD,
+    }
+
+
+def main(
+    *,
+    output: Annotated[Path, Output("what was seen")],
+    act: Annotated[str, Option("what to do")] = "see",
+    settings: Given,
+) -> None:
+    """Do it."""
+    if act == "wait":
+        print("started", os.getpid(), os.getppid(), flush=True)
+        sys.stdin.read()
+    elif act == "refuse":
+        raise InputError("no such thing")
+    elif act == "crash":
+        raise ValueError("a fault of the program")
+    elif act == "leave":
+        sys.exit(7)
+    elif act == "die":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    content = {"random": float(np.random.random()), "parent": os.getppid(), **seen()}
+    output.write_text(json.dumps(content))
+'''
+
+
+@dataclass
+class Project:
+    """A small project, and a way to run its step."""
+
+    folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def environment(self, server: str | None) -> dict[str, str]:
+        known = {"PYTHONPATH": f"{self.folder / 'src'}:{self.folder / 'site-packages'}"}
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        warm = {"FULLCHAIN_SERVER": server} if server else {}
+        return {**kept, **known, **warm, **self.variables}
+
+    def start(
+        self, server: str | None, *words: str, ready: Callable[[], object] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start the step in a process of its own; its standard input stays open."""
+        output = ["--output", str(self.folder / "seen.json"), "--settings", "{}"]
+        return subprocess.Popen(
+            [sys.executable, "-m", "fullchain", "trial", "act", *output, *words],
+            cwd=self.folder,
+            env=self.environment(server),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=ready,
+        )
+
+    def run(self, server: str | None, *words: str, **named: Any) -> tuple[int, str, str]:
+        """Run the step to its end; give status, output and errors."""
+        process = self.start(server, *words, **named)
+        output, errors = process.communicate("some input")
+        return process.returncode, output, errors
+
+    def seen(self, server: str | None, **named: Any) -> dict[str, Any]:
+        """What the step saw; nothing was complained about."""
+        assert self.run(server, **named) == (0, "", "")
+        return dict(json.loads((self.folder / "seen.json").read_text()))
+
+
+@pytest.fixture
+def trial(project: Path, tmp_path: Path) -> Project:
+    source, copy = project / "src" / "fullchain", tmp_path / "src" / "fullchain"
+    for folder in ("dag", "warm_start"):
+        shutil.copytree(source / folder, copy / folder)
+    for file in source.glob("*.py"):
+        shutil.copy(file, copy)
+    template = copy / "warm_start" / "template.py"
+    before, _, rest = template.read_text().partition("PACKAGES = (")
+    after = rest.partition("\n)\n")[2]
+    few = 'PACKAGES = ("typer", "numpy", "threadpoolctl", "perhaps")\n'
+    template.write_text(before + few + after)
+    (copy / "trial").mkdir()
+    (copy / "trial" / "__init__.py").write_text('"""A stage."""\n')
+    (copy / "trial" / "act.py").write_text(STEP)
+    (tmp_path / "site-packages").mkdir()
+    return Project(tmp_path)
+
+
+@dataclass
+class Driver:
+    """A process that has started a server."""
+
+    process: subprocess.Popen[str]
+    server: str
+
+    def server_process(self) -> psutil.Process:
+        return psutil.Process(self.process.pid).children()[0]
+
+
+@pytest.fixture
+def driver(trial: Project) -> Iterator[Driver]:
+    program = (
+        "import os, sys; from fullchain.warm_start import driver; driver.start();"
+        "print(os.environ['FULLCHAIN_SERVER'], flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env=trial.environment(None),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    found = Driver(process, process.stdout.readline().strip())
+    processes = psutil.Process(process.pid).children(recursive=True)
+    yield found
+    process.communicate()
+    _, alive = psutil.wait_procs(processes, timeout=60)
+    assert not alive
+    assert not Path(found.server).parent.exists()
+
+
+def started(process: subprocess.Popen[str]) -> tuple[psutil.Process, psutil.Process]:
+    """Wait until a job runs; give its process and the one that forked it."""
+    assert process.stdout is not None
+    word, job, parent = process.stdout.readline().split()
+    assert word == "started"
+    return psutil.Process(int(job)), psutil.Process(int(parent))
+
+
+VARIATIONS: dict[str, tuple[dict[str, str], Callable[[], object] | None]] = {
+    "plain": ({}, None),
+    "one thread": ({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}, None),
+    "two threads": ({"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}, None),
+    "hash seed": ({"PYTHONHASHSEED": "5", "GREETING": "grüß dich\n!"}, None),
+    "umask": ({}, lambda: os.umask(0o077)),
+    "limit": ({}, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300))),
+    "nice": ({}, lambda: os.nice(3)),
+    "affinity": ({}, lambda: os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])),
+    "no interruption": ({}, lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)),
+    "locale": ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1"}, None),
+}
+
+
+@pytest.mark.parametrize("name", VARIATIONS)
+def test_a_job_sees_what_it_would_see_by_itself(trial: Project, driver: Driver, name: str) -> None:
+    trial.variables, ready = VARIATIONS[name]
+    cold = trial.seen(None, ready=ready)
+    warm = trial.seen(driver.server, ready=ready)
+    again = trial.seen(driver.server, ready=ready)
+    assert cold["parent"] == os.getpid()
+    assert warm["parent"] == again["parent"] != cold["parent"]
+    # What numpy seeds by itself is no more shared by two jobs than by two processes.
+    assert len({seen["random"] for seen in (cold, warm, again)}) == 3
+    for seen in (cold, warm, again):
+        del seen["parent"], seen["random"]
+    assert warm == cold == again
+
+
+@pytest.mark.parametrize(
+    ("act", "status", "last"),
+    [
+        ("refuse", 2, "error: no such thing"),
+        ("crash", 1, "ValueError: a fault of the program"),
+        ("leave", 7, ""),
+        ("die", -signal.SIGSEGV, ""),
+    ],
+)
+def test_a_job_ends_as_it_would_by_itself(
+    trial: Project, driver: Driver, act: str, status: int, last: str
+) -> None:
+    for server in (None, driver.server):
+        found, output, errors = trial.run(server, "--act", act)
+        assert (found, output) == (status, "")
+        assert [*errors.splitlines(), ""][-2 if last else 0] == last
+        assert "template.py" not in errors
+
+
+def test_wrong_options_are_told_in_the_same_words(trial: Project, driver: Driver) -> None:
+    cold, warm = (trial.run(server, "--wrong", "x") for server in (None, driver.server))
+    assert cold == warm
+    assert "No such option: --wrong" in warm[2]
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)],
+)
+def test_signals_reach_the_job(
+    trial: Project, driver: Driver, number: signal.Signals, status: int
+) -> None:
+    for server in (None, driver.server):
+        process = trial.start(server, "--act", "wait")
+        job, _ = started(process)
+        process.send_signal(number)
+        _, errors = process.communicate()
+        assert process.returncode == status
+        assert errors == ("interrupted\n" if number == signal.SIGINT else "")
+        assert not job.is_running()
+
+
+def test_two_jobs_run_at_once(trial: Project, driver: Driver) -> None:
+    both = [trial.start(driver.server, "--act", "wait") for _ in range(2)]
+    (first, template), (second, same) = map(started, both)
+    assert template == same
+    assert first != second
+    for process in reversed(both):
+        _, errors = process.communicate("go on")
+        assert (process.returncode, errors) == (0, "")
+
+
+def test_a_job_ends_with_its_client(trial: Project, driver: Driver) -> None:
+    process = trial.start(driver.server, "--act", "wait")
+    job, _ = started(process)
+    process.kill()
+    job.wait(60)
+    process.communicate()
+    # The server goes on.
+    assert trial.run(driver.server)[0] == 0
+
+
+@pytest.mark.parametrize("which", ["server", "template"])
+def test_a_killed_server_fails_its_jobs_and_later_ones_start_cold(
+    trial: Project, driver: Driver, which: str
+) -> None:
+    process = trial.start(driver.server, "--act", "wait")
+    job, template = started(process)
+    killed = driver.server_process() if which == "server" else template
+    killed.kill()
+    _, errors = process.communicate()
+    assert process.returncode == 1
+    assert errors == "error: the warm server ended while this job ran\n"
+    for ended in (job, template):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            ended.wait(60)
+    status, _, errors = trial.run(driver.server)
+    assert status == 0
+    assert errors.startswith("warm start: ")
+    assert errors.endswith("; this job starts cold\n")
+    assert errors.count("\n") == 1
+    # A killed server cannot take its folder with it.
+    shutil.rmtree(Path(driver.server).parent, ignore_errors=which == "template")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_all_ends_with_the_driver(trial: Project, driver: Driver, number: signal.Signals) -> None:
+    process = trial.start(driver.server, "--act", "wait")
+    everything = [*started(process), driver.server_process()]
+    driver.process.send_signal(number)
+    for one in everything:
+        one.wait(60)
+    process.communicate()
+    assert process.returncode in (1, -signal.SIGKILL)
+
+
+def test_an_edit_between_two_jobs_is_seen(trial: Project, driver: Driver) -> None:
+    before = trial.seen(driver.server)
+    step = trial.folder / "src" / "fullchain" / "trial" / "act.py"
+    step.write_text(step.read_text().replace('WORD = "first"', 'WORD = "second"'))
+    after = trial.seen(driver.server)
+    assert before["parent"] == after["parent"]
+    assert (before["word"], after["word"]) == ("first", "second")
+
+
+def test_a_package_installed_meanwhile_is_used(trial: Project, driver: Driver) -> None:
+    before = trial.seen(driver.server)
+    (trial.folder / "site-packages" / "other.py").write_text("")
+    after = trial.seen(driver.server)
+    assert before["parent"] != after["parent"] == trial.seen(driver.server)["parent"]
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import threading, time\nthreading.Thread(target=input, daemon=True).start()", "threads"),
+        ("import fullchain", "import fullchain"),
+        ("import os\nos._exit(3)", "killed"),
+    ],
+)
+def test_a_template_that_must_not_fork_makes_jobs_start_cold(
+    trial: Project, driver: Driver, source: str, reason: str
+) -> None:
+    # The thread waits for a standard input that never ends.
+    source = source.replace("input", "lambda: time.sleep(1000)")
+    (trial.folder / "site-packages" / "perhaps.py").write_text(source)
+    for _ in range(2):
+        status, _, errors = trial.run(driver.server)
+        assert status == 0
+        assert errors.startswith("warm start: ")
+        assert errors.endswith("; this job starts cold\n")
+    assert reason in errors
+
+
+def test_only_so_many_environments_are_kept(trial: Project, driver: Driver) -> None:
+    complaints = []
+    for number in range(5):
+        trial.variables = {"OMP_NUM_THREADS": str(number + 1)}
+        complaints.append(trial.run(driver.server)[2])
+    assert complaints[:4] == [""] * 4
+    assert "at most 4 environments" in complaints[4]
+
+
+def test_no_server_is_started_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fullchain.warm_start import driver
+
+    class Workflow:
+        local_exec = True
+        dryrun = False
+
+    monkeypatch.setattr(driver, "start", lambda: pytest.fail("started"))
+    monkeypatch.delenv(driver.WANTED, raising=False)
+    driver.start_for(Workflow())
+    monkeypatch.setenv(driver.WANTED, "0")
+    driver.start_for(Workflow())
+    monkeypatch.setenv(driver.WANTED, "1")
+    Workflow.local_exec = False
+    driver.start_for(Workflow())
+    Workflow.local_exec, Workflow.dryrun = True, True
+    driver.start_for(Workflow())
