@@ -10,7 +10,7 @@ SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
 OVERLAY := $(if $(CONFIG),--configfile $(CONFIG))
 
 .DEFAULT_GOAL := help
-.PHONY: help env tools gpu-env htcondor-env kubernetes-env run why paper test lint unit workflow-test test-slurm test-htcondor docs config lock clean
+.PHONY: help env tools gpu-env htcondor-env kubernetes-env run why paper test lint unit workflow-test test-slurm test-htcondor audit fuzz docs config lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,12 @@ test-slurm: env  ## start a SLURM cluster on this machine (root, Debian), run on
 test-htcondor: htcondor-env  ## start an HTCondor pool on this machine (root, Debian), run on it, break it
 	bash tests/htcondor/install.sh
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m htcondor tests/htcondor
+
+audit: tools  ## known vulnerabilities of the pinned packages; needs the advisories of PyPI
+	$(VENV)-tools/bin/python envs/audit.py --program $(VENV)-tools/bin/pip-audit
+
+fuzz: env  ## damaged files of every kind, for a long time (FUZZ=<examples each>, default 2000)
+	PATH="$(CURDIR)/$(BIN):$$PATH" FULLCHAIN_FUZZ=$(or $(FUZZ),2000) $(BIN)/python -m pytest -q tests/fuzzing
 
 docs: env  ## the documentation, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

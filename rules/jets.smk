@@ -38,7 +38,7 @@ rule jets_cluster:
         log_of("jets_cluster", "{sample}_{part}"),
     benchmark:
         bench_of("jets_cluster", "{sample}_{part}")
-    threads: 1 if CONFIG.jets.reading.executor == "iterative" else CONFIG.jets.reading.workers
+    threads: CONFIG.jets.reading.processes
     # How events are read stands among the resources: it changes no result, so a change of it must
     # not make the jets run again.
     resources:
@@ -47,7 +47,7 @@ rule jets_cluster:
         gpu=0,
         executor=CONFIG.jets.reading.executor,
         workers=CONFIG.jets.reading.workers,
-        dask_scheduler=CONFIG.jets.reading.dask_scheduler or "local",
+        dask=CONFIG.jets.reading.dask.model_dump_json(exclude_defaults=True),
         events_per_chunk=CONFIG.jets.reading.events_per_chunk,
     params:
         code=code("jets.cluster"),
@@ -65,7 +65,7 @@ rule jets_cluster:
         "fullchain jets cluster --manifest {input.manifest} --weights {input.weights}"
         " --jets {output.jets}"
         " --summary {output.summary} --executor {resources.executor}"
-        " --workers {resources.workers} --dask-scheduler {resources.dask_scheduler:q}"
+        " --workers {resources.workers} --dask {resources.dask:q}"
         " --events-per-chunk {resources.events_per_chunk}"
         " --settings {params.settings:q} > {log} 2>&1"
 

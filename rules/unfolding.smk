@@ -151,7 +151,7 @@ rule unfolding_select:
         bench_of("unfolding_select", "{sample}_{part}")
     wildcard_constraints:
         sample=one_of(UNFOLDING.samples),
-    threads: 1 if CONFIG.jets.reading.executor == "iterative" else CONFIG.jets.reading.workers
+    threads: CONFIG.jets.reading.processes
     # As in jets_cluster: how events are read changes no result.
     resources:
         mem_mb=memory(3000),
@@ -159,7 +159,7 @@ rule unfolding_select:
         gpu=0,
         executor=CONFIG.jets.reading.executor,
         workers=CONFIG.jets.reading.workers,
-        dask_scheduler=CONFIG.jets.reading.dask_scheduler or "local",
+        dask=CONFIG.jets.reading.dask.model_dump_json(exclude_defaults=True),
         events_per_chunk=CONFIG.jets.reading.events_per_chunk,
     params:
         code=code("unfolding.select"),
@@ -172,7 +172,7 @@ rule unfolding_select:
         "fullchain unfolding select --manifest {input.manifest} --weights {input.weights}"
         " --events {output.events} --summary {output.summary}"
         " --executor {resources.executor} --workers {resources.workers}"
-        " --dask-scheduler {resources.dask_scheduler:q}"
+        " --dask {resources.dask:q}"
         " --events-per-chunk {resources.events_per_chunk}"
         " --settings {params.settings:q} > {log} 2>&1"
 

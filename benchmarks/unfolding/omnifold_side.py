@@ -32,7 +32,9 @@ def histories(folder: Path) -> list[dict[str, object]]:
     found = []
     for path in sorted(folder.glob("*.pkl")):
         with path.open("rb") as file:
-            found.append({"training": path.stem, "val_loss": pickle.load(file)["val_loss"]})
+            # made by OmniFold in this very environment a moment before
+            history = pickle.load(file)  # noqa: S301
+        found.append({"training": path.stem, "val_loss": history["val_loss"]})
     return found
 
 

@@ -18,11 +18,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
         The file is missing, is not YAML, has a key twice, or does not hold a mapping.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+        # a subclass of SafeLoader
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506
     except FileNotFoundError:
         raise InputError(f"{path}: no such configuration file") from None
-    except yaml.YAMLError as problem:
+    # of impossible dates and numbers, mappings as keys, lists in lists without end
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as problem:
         raise InputError(f"{path}: not valid YAML: {problem}") from None
+    except OSError as problem:
+        raise InputError(f"{path}: cannot be read ({problem.strerror})") from None
     if content is None:
         return {}
     if not isinstance(content, dict):

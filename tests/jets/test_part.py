@@ -59,12 +59,6 @@ def test_chunks_do_not_matter(toy, nominal_result, events_per_chunk):
     assert contents(again.tables) == contents(nominal_result)
 
 
-@pytest.mark.parametrize("executor", ["futures", pytest.param("dask", marks=pytest.mark.slow)])
-def test_executors_agree(toy, nominal_result, executor):
-    result = read(toy, reading(executor=executor, workers=2, events_per_chunk=15), SEED)
-    assert contents(result.tables) == contents(nominal_result)
-
-
 def test_two_runs_give_the_same_bytes(toy, tmp_path):
     files = []
     for name in ("first", "second"):

@@ -82,8 +82,9 @@ def read(path: Path, geometry: Geometry, first: int = 0, number: int | None = No
             voxels = np.asarray(file[SHOWERS][first:last], dtype=np.float32)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except OSError as problem:
-        raise InputError(f"{path}: cannot be read as HDF5 ({problem})") from None
+    # h5py gives what HDF5 finds damaged as any of these
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError) as problem:
+        raise InputError(f"{path}: cannot be read as HDF5 ({problem}); it is damaged") from None
     return checked(Showers(energies, voxels), geometry, str(path))
 
 

@@ -26,8 +26,8 @@ from fullchain.errors import InputError
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 
-PRESENTATION = frozenset({"rich"})
-"""Distributions that show what happens and cannot change a result."""
+PRESENTATION = frozenset({"rich", "dask-jobqueue"})
+"""Distributions that show what happens or choose where it happens, and cannot change a result."""
 
 FINDING = ("import_module", "find_spec")
 """Functions of importlib whose first argument names a package that the code uses."""

@@ -29,7 +29,7 @@ def main(
     ] = [],  # noqa: B006
     executor: Annotated[str, Option("coffea executor, if not that of the settings")] = "",
     workers: Annotated[int, Option("its processes, if not as in the settings")] = 0,
-    dask_scheduler: Annotated[str, Option("its address; local: a cluster of its own")] = "",
+    dask: Annotated[str, Option("settings jets.reading.dask as JSON, likewise")] = "",
     events_per_chunk: Annotated[int, Option("events read at once, likewise")] = 0,
     settings: Given,
 ) -> None:
@@ -47,7 +47,7 @@ def main(
         settings["jets"].get("reading", {}),
         executor=executor,
         workers=workers,
-        dask_scheduler=dask_scheduler,
+        dask=dask,
         events_per_chunk=events_per_chunk,
     )
     chosen = JetsSettings.model_validate({**settings["jets"], "reading": reading})

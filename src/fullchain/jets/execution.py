@@ -13,6 +13,7 @@ from typing import Any
 from coffea import processor
 from coffea.processor.executor import WorkItem
 
+from fullchain.errors import InputError
 from fullchain.jets.processor import Failure, JetProcessor
 from fullchain.jets.settings import ReadingSettings
 from fullchain.ntuples.inspection import open_options
@@ -75,9 +76,14 @@ class Execution:
             options = open_options(path, self.timeout)
             try:
                 out = runner.run(batch, self.task, uproot_options=options)["out"]
+            except InputError:
+                raise
             except Exception as problem:
                 # coffea could not open the file; of what comes later the processor tells
                 if not is_url(path):
+                    text = str(problem).splitlines()[0] if str(problem) else ""
+                    if text.startswith(("Failed to open file", "Failed creating nanoevents")):
+                        raise InputError(f"{text}; the file is damaged") from None
                     raise
                 number = dict(batch[0].usermeta or {})["number"]
                 return [], [Failure(number, f"{path}: {_first_line(problem)}", passing=True)]
@@ -107,16 +113,9 @@ def _executor(settings: ReadingSettings) -> Iterator[Any]:
     elif settings.executor == "futures":
         yield processor.FuturesExecutor(workers=settings.workers, **quiet)
     else:
-        from distributed import Client, LocalCluster
+        # hundreds of modules that the other executors do without
+        from fullchain.jets.chunk_executor import ChunkExecutor
+        from fullchain.jets.dask_cluster import pool
 
-        if settings.dask_scheduler:
-            with Client(settings.dask_scheduler) as client:
-                yield processor.DaskExecutor(client=client, **quiet)
-        else:
-            with (
-                LocalCluster(
-                    n_workers=settings.workers, threads_per_worker=1, dashboard_address=None
-                ) as cluster,
-                Client(cluster) as client,
-            ):
-                yield processor.DaskExecutor(client=client, **quiet)
+        with pool(settings.dask, settings.workers) as workers:
+            yield ChunkExecutor(status=False, pool=workers)

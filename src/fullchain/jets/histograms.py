@@ -36,6 +36,7 @@ from fullchain.jets.observables import (
 )
 from fullchain.jets.settings import MeasurementSettings, SelectionSettings
 from fullchain.metrics import Metric, write_metrics
+from fullchain.parquet_check import check_footer
 from fullchain.step import Given, Input, Output
 
 ALL = "all"
@@ -183,6 +184,7 @@ def read_jets(
     """
     try:
         with pq.ParquetFile(path) as file:
+            check_footer(path, file)
             missing = set(columns) - set(file.schema_arrow.names)
             if missing:
                 raise KeyError(f"no column {', '.join(sorted(missing))}")
@@ -192,7 +194,7 @@ def read_jets(
                     continue
                 for batch in file.iter_batches(BATCH, row_groups=[group], columns=list(columns)):
                     yield pa.Table.from_batches([batch])
-    except (OSError, pa.ArrowException, KeyError) as problem:
+    except (OSError, pa.ArrowException, KeyError, UnicodeDecodeError) as problem:
         raise InputError(
             f"{path}: not a table of jets ({problem}); run 'jets cluster' again"
         ) from None

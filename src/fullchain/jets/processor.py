@@ -48,6 +48,15 @@ _READ_ERRORS = (
 )
 
 
+def _in_libraries(problem: Exception) -> bool:
+    """Tell whether uproot or awkward raised it, which damaged baskets make raise anything."""
+    place = problem.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    raiser = "" if place is None else str(place.tb_frame.f_globals.get("__name__"))
+    return raiser.split(".")[0] in ("uproot", "awkward", "awkward_cpp", "coffea")
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why a file could not be read; `passing` if another attempt may help."""
@@ -111,7 +120,7 @@ class JetProcessor(ProcessorABC):
         except Exception as problem:
             # a connection that breaks off shows as anything, a TypeError in uproot among it
             remote = is_url(where["filename"])
-            if not remote and not isinstance(problem, _READ_ERRORS):
+            if not (remote or isinstance(problem, _READ_ERRORS) or _in_libraries(problem)):
                 raise
             message = (
                 f"{where['filename']}: entries {start} to {stop} of tree '{where['treename']}' "

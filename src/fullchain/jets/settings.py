@@ -1,10 +1,13 @@
 """Settings of the stage `jets`."""
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from fullchain.errors import InputError
+from fullchain.jets.dask_settings import DaskSettings
 from fullchain.model import SettingsModel
 
 OF_THE_FILE = ("auto", "none", "chs", "stored")
@@ -20,25 +23,46 @@ class ReadingSettings(SettingsModel):
         "result is the same",
     )
     workers: int = Field(
-        1, ge=1, description="processes of the futures executor, or of a local Dask cluster"
+        1,
+        ge=1,
+        description="processes of the futures executor, or workers that the Dask executor starts",
     )
-    dask_scheduler: str | None = Field(
-        None, description="address of a running Dask scheduler; null starts a local cluster"
+    dask: DaskSettings = Field(
+        default_factory=DaskSettings, description="the cluster of the Dask executor"
     )
     events_per_chunk: int = Field(
         1000, ge=1, description="events read at once; sets the memory, not the result"
     )
 
     @classmethod
-    def given(cls, settings: Mapping[str, Any], **options: Any) -> "ReadingSettings":
+    def given(
+        cls, settings: Mapping[str, Any], *, dask: str = "", **options: Any
+    ) -> "ReadingSettings":
         """Take settings with the options of a step laid over them; empty ones change nothing.
 
-        The address `local` of a Dask scheduler means a cluster of its own.
+        Parameters
+        ----------
+        dask
+            Settings of the Dask cluster as JSON, in place of those that are there.
+
+        Raises
+        ------
+        InputError
+            `dask` is no JSON, or a setting is wrong.
         """
         reading = {**settings, **{name: value for name, value in options.items() if value}}
-        if reading.get("dask_scheduler") == "local":
-            reading["dask_scheduler"] = None
-        return cls.model_validate(reading)
+        try:
+            if dask:
+                reading["dask"] = json.loads(dask)
+            return cls.model_validate(reading)
+        except ValueError as problem:
+            raise InputError(f"options of reading (--executor, --dask, ...): {problem}") from None
+
+    @property
+    def processes(self) -> int:
+        """How many processes of this machine are busy with one part."""
+        elsewhere = self.executor == "dask" and self.dask.cluster != "local"
+        return 1 if elsewhere or self.executor == "iterative" else self.workers
 
 
 class ClusteringSettings(SettingsModel):

@@ -1,7 +1,9 @@
 """Files of tensors and plain values, written by torch."""
 
 import pickle
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,8 +40,15 @@ def read(path: Path) -> dict[str, Any]:
         if damaged:
             raise Unreadable(f"{damaged} inside it is damaged")
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, zipfile.BadZipFile) as problem:
-        raise Unreadable(str(problem).splitlines()[0]) from None
+    except FileNotFoundError:
+        raise
+    # of damaged files: zipfile and torch raise these, and ValueError where a name is no UTF-8
+    except (
+        OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError,
+        pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error,
+    ) as problem:  # fmt: skip
+        reason = (str(problem).splitlines() or [""])[0]
+        raise Unreadable(reason or type(problem).__name__) from None
     if not isinstance(content, dict):
         raise Unreadable("it holds no mapping")
     return content

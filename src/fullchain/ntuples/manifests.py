@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from fullchain.errors import InputError
 
@@ -227,9 +227,29 @@ def _build(kind: type, content: Any, where: str) -> Any:
     known = {f.name for f in fields(kind)}
     if unknown := sorted(set(content) - known):
         raise InputError(f"{where}: unknown keys {', '.join(unknown)}.")
+    hints = get_type_hints(kind)
+    for name, value in content.items():
+        if not _fits(value, hints[name]):
+            raise InputError(f"{where}: {name} cannot be {str(value)[:40]!r}.")
     if "replicas" in content:
         content = {**content, "replicas": tuple(content["replicas"])}
     try:
         return kind(**content)
     except TypeError as error:
         raise InputError(f"{where}: incomplete part manifest ({error}).") from None
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Tell whether a value from JSON is of the type of a field."""
+    inner = get_args(hint)
+    if get_origin(hint) is Literal:
+        return value in inner
+    if get_origin(hint) is tuple:
+        return isinstance(value, list | tuple) and all(_fits(one, inner[0]) for one in value)
+    if inner:
+        return any(_fits(value, one) for one in inner)
+    if hint in (int, float):
+        kinds = (int,) if hint is int else (int, float)
+        # integers that no float can hold are no numbers of events or weights
+        return isinstance(value, kinds) and not isinstance(value, bool) and abs(value) < 1e300
+    return isinstance(value, hint)

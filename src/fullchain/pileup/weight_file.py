@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fullchain.atomic import atomic
 from fullchain.errors import InputError
+from fullchain.parquet_check import check_footer
 
 Array = NDArray[Any]
 
@@ -109,13 +110,16 @@ def weight_writer(path: Path, method: str, sample: str) -> Iterator[WeightWriter
 def _opened(path: Path) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as problem:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as problem:
         raise InputError(
             f"{path}: not a file of pile-up weights ({problem}); run the step that makes it again"
         ) from None
     names = set(file.schema_arrow.names)
-    if not set(SCHEMA.names) <= names or _METHOD not in (file.schema_arrow.metadata or {}):
+    if not set(SCHEMA.names) <= names or not {_METHOD, _SAMPLE} <= set(
+        file.schema_arrow.metadata or {}
+    ):
         raise InputError(f"{path}: not a file of pile-up weights; it has columns {sorted(names)}")
+    check_footer(path, file)
     return file
 
 
@@ -129,7 +133,10 @@ def method_and_sample(path: Path) -> tuple[str, str]:
     """
     with _opened(path) as file:
         metadata = file.schema_arrow.metadata
-        return metadata[_METHOD].decode(), metadata[_SAMPLE].decode()
+        try:
+            return metadata[_METHOD].decode(), metadata[_SAMPLE].decode()
+        except UnicodeDecodeError:
+            raise InputError(f"{path}: damaged; run the step that makes it again") from None
 
 
 def read_weights(
@@ -152,9 +159,15 @@ def read_weights(
     with _opened(path) as source:
         last = first + len(event_offsets) - 1
         every = range(source.num_row_groups)
-        table = source.read_row_groups(
-            [group for group in every if _overlaps(source, group, file, first, last)]
-        )
+        try:
+            table = source.read_row_groups(
+                [group for group in every if _overlaps(source, group, file, first, last)]
+            ).combine_chunks()
+            table.validate(full=True)
+        except (OSError, pa.ArrowException) as problem:
+            raise InputError(
+                f"{path}: damaged ({problem}); run the step that makes it again"
+            ) from None
     columns = {name: table[name].to_numpy() for name in SCHEMA.names[:-1]}
     rows = np.flatnonzero(
         (columns["file"] == file) & (columns["entry"] >= first) & (columns["entry"] < last)

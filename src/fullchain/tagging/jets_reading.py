@@ -17,6 +17,7 @@ import pyarrow
 import pyarrow.parquet
 
 from fullchain.errors import InputError
+from fullchain.parquet_check import check_footer
 from fullchain.tagging.arrow_columns import to_numpy
 
 Scalars = dict[str, npt.NDArray[Any]]
@@ -114,7 +115,7 @@ def stream(
     missing = [name for name in wanted if name not in file.schema_arrow.names]
     if missing:
         raise InputError(f"{path}: no column {', '.join(missing)}; make the jets again")
-    for row, batch in _batches(file, leaves, variation, batch_rows):
+    for row, batch in _batches(path, file, leaves, variation, batch_rows):
         scalars = {name: _to_numpy(path, name, batch.column(name)) for name in wanted}
         for name in FOUR_MOMENTUM:
             _check_finite(path, name, scalars[name], row)
@@ -186,15 +187,28 @@ def _is_root(path: Path) -> bool:
 
 def _open(path: Path) -> Any:
     try:
-        return pyarrow.parquet.ParquetFile(path)
+        file = pyarrow.parquet.ParquetFile(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file of jets") from None
-    except (pyarrow.ArrowInvalid, OSError) as problem:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as problem:
         raise InputError(f"{path}: not a Parquet file that can be read ({problem})") from None
+    check_footer(path, file)
+    return file
+
+
+def _next(path: Path, batches: Iterator[Any]) -> Any:
+    """Give the next batch, whole and consistent; None after the last."""
+    try:
+        batch = next(batches, None)
+        if batch is not None:
+            batch.validate(full=True)
+    except (pyarrow.ArrowException, OSError) as problem:
+        raise InputError(f"{path}: damaged ({problem}); make the jets again") from None
+    return batch
 
 
 def _batches(
-    file: Any, leaves: list[str], variation: str | None, batch_rows: int
+    path: Path, file: Any, leaves: list[str], variation: str | None, batch_rows: int
 ) -> Iterator[tuple[int, Any]]:
     """Give batches of rows, each with the number of its first row in the file."""
     row = 0
@@ -203,7 +217,8 @@ def _batches(
         if variation is not None and not _may_hold(metadata, variation):
             row += metadata.num_rows
             continue
-        for batch in file.iter_batches(batch_rows, row_groups=[group], columns=leaves):
+        batches = file.iter_batches(batch_rows, row_groups=[group], columns=leaves)
+        while (batch := _next(path, batches)) is not None:
             yield row, batch
             row += batch.num_rows
 
