@@ -29,7 +29,7 @@ PROGRAMS = {
 }
 """Programs outside of the Python environment that a step may run; what they are is in its key."""
 
-_READING = frozenset({"executor", "workers", "dask_scheduler", "events_per_chunk"})
+_READING = frozenset({"executor", "workers", "dask", "events_per_chunk"})
 
 WITHOUT_EFFECT = {"jets.cluster": _READING, "unfolding.select": _READING}
 """Options that say how a step runs and change no result."""
