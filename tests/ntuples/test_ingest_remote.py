@@ -95,5 +95,5 @@ def test_skipped_remote_files_are_counted(file_server: Any) -> None:
 
 def test_xrootd_without_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match="pip install fsspec-xrootd xrootd"):
+    with pytest.raises(InputError, match="pip install xrootd"):
         ingest("root://eospublic.cern.ch//eos/opendata/a.root")

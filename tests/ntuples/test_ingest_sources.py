@@ -137,7 +137,7 @@ def test_a_passing_failure_is_tried_again_and_then_the_next_replica(
 
 def test_xrootd_without_its_packages_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="pip install fsspec-xrootd xrootd"):
+    with pytest.raises(InputError, match="pip install xrootd"):
         check_protocol("root://eospublic.cern.ch//eos/a.root")
     monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: object())
     check_protocol("root://eospublic.cern.ch//eos/a.root")

@@ -5,15 +5,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import uproot
 from coffea.processor.executor import WorkItem
 
 from fullchain.errors import InputError
 from fullchain.jets.processor import Failure
-from fullchain.ntuples.inspection import failures_named, open_options
+from fullchain.ntuples.copies import opened_file
+from fullchain.ntuples.inspection import failures_named
 from fullchain.ntuples.layouts.base import Layout
 from fullchain.ntuples.manifests import PartManifest, SourceFile, is_url, resolve
-from fullchain.ntuples.sources import FIRST_WAIT, Source, first_answer
+from fullchain.ntuples.sources import FIRST_WAIT, Source, first_answer, none_answered
 
 
 class ReplicatedFile:
@@ -32,7 +32,7 @@ class ReplicatedFile:
         self.entry: SourceFile = part.good[number]
         places = (self.entry.path, *self.entry.replicas)
         self.places = [resolve(part, manifest, place) for place in places]
-        self.path = self.places[0]
+        self.path = self._place = self.places[0]
         self._identity = b""
         self._failures = 0
         self._reasons: list[str] = []
@@ -45,7 +45,7 @@ class ReplicatedFile:
         InputError
             None is; gives the reason of each.
         """
-        self.path, self._identity = first_answer(
+        self.path, (self._place, self._identity) = first_answer(
             Source(tuple(self.places)), self._inspect, retries=self.part.retries, report=_report
         )
         self.places = self.places[self.places.index(self.path) :]
@@ -56,7 +56,7 @@ class ReplicatedFile:
             stop = min(start + events_per_chunk, self.entry.events)
             if (self.number, start) not in done:
                 yield WorkItem(
-                    self.part.sample, self.path, self.entry.tree, start, stop,
+                    self.part.sample, self._place, self.entry.tree, start, stop,
                     self._identity, {"number": self.number},
                 )  # fmt: skip
 
@@ -69,32 +69,33 @@ class ReplicatedFile:
             No replica is left.
         """
         self._failures += 1
-        if failure.passing and is_url(self.path) and self._failures <= self.part.retries:
-            pause = FIRST_WAIT * 2 ** (self._failures - 1)
-            attempts = f"(attempt {self._failures} of {self.part.retries + 1})"
-            _report(f"{failure.message} {attempts}; next attempt in {pause:g} s")
-            time.sleep(pause)
-            return
-        self._reasons.append(failure.message)
+        reason = failure.message
+        if failure.passing and is_url(self.path):
+            reason += f" (attempt {self._failures} of {self.part.retries + 1})"
+            if self._failures <= self.part.retries:
+                pause = FIRST_WAIT * 2 ** (self._failures - 1)
+                _report(f"{reason}; next attempt in {pause:g} s")
+                time.sleep(pause)
+                return
+        self._reasons.append(reason)
         self._failures = 0
         self.places = self.places[1:]
         if not self.places:
-            raise InputError("\n".join(self._reasons))
-        _report(f"{failure.message}; trying the next replica")
+            raise none_answered(Source((self.entry.path,)), self._reasons)
+        _report(f"{reason}; trying the next replica")
 
-    def _inspect(self, path: str) -> bytes:
-        """Give the identity of a file that is as when the manifest was made."""
-        place = path if is_url(path) else {path: None}
+    def _inspect(self, path: str) -> tuple[str, bytes]:
+        """Give place and identity of a file that is as when the manifest was made."""
         with (
             failures_named(path),
-            uproot.open(place, **open_options(path, self.part.timeout)) as file,
+            opened_file(path, self.part.timeout, self.entry.checksum) as (place, file),
         ):
             if f"{self.entry.tree};1" not in file.keys(cycle=True) and self.entry.tree not in file:
                 raise InputError(f"{path}: has no tree '{self.entry.tree}'")
             tree = file[self.entry.tree]
             self.layout.check(path, tree, is_data=self.part.is_data)
             self._check_entries(path, tree.num_entries)
-            return bytes(file.file.uuid.bytes)
+            return place, bytes(file.file.uuid.bytes)
 
     def _check_entries(self, path: str, found: int) -> None:
         expected = self.entry.entries

@@ -6,7 +6,9 @@ from typing import Annotated
 
 from fullchain.atomic import atomic
 from fullchain.errors import InputError
-from fullchain.ntuples.inspection import Content, inspect_file
+from fullchain.ntuples.checksums import check
+from fullchain.ntuples.copies import reading_place
+from fullchain.ntuples.inspection import Content, failures_named, inspect_file
 from fullchain.ntuples.manifests import (
     PartManifest,
     SourceFile,
@@ -16,6 +18,7 @@ from fullchain.ntuples.manifests import (
 )
 from fullchain.ntuples.sources import FIRST_WAIT, Source, first_answer, part_sources
 from fullchain.ntuples.sources_settings import IngestedSample
+from fullchain.ntuples.transfer import digest_of
 from fullchain.progress import track
 from fullchain.step import Given, Option, Output
 
@@ -92,8 +95,10 @@ def _ingest_file(
     source: Source, settings: IngestedSample, layout: str, wait: float
 ) -> tuple[SourceFile, str]:
     def attempt(path: str) -> Content:
+        place = _verified_place(path, source.checksum, settings.timeout)
         content = inspect_file(
             path,
+            place=place,
             layout=settings.layout,
             tree=settings.tree,
             is_data=settings.is_data,
@@ -123,5 +128,15 @@ def _ingest_file(
         replicas=tuple(other for other in source.replicas if other != path),
         entries=content.entries,
         sum_of_event_weights=content.sum_of_event_weights,
+        checksum=source.checksum,
     )
     return entry, content.layout
+
+
+def _verified_place(path: str, checksum: str | None, timeout: float) -> str:
+    """Where to read a file, whose content is that of its checksum if it has one."""
+    with failures_named(path):
+        place = reading_place(path, timeout=timeout, checksum=checksum)
+        if checksum and place == path:
+            check(path, digest_of(path, checksum.partition(":")[0], timeout), checksum)
+    return place

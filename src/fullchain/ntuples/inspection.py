@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import numpy as np
 import uproot
 
 from fullchain.errors import InputError
+from fullchain.ntuples import xrootd
 from fullchain.ntuples.layouts.detect import (
     Signature,
     describe_trees,
@@ -49,6 +51,7 @@ class Content:
 def inspect_file(
     path: str,
     *,
+    place: str | None = None,
     layout: str = "auto",
     tree: str | None = None,
     is_data: bool = False,
@@ -60,7 +63,9 @@ def inspect_file(
     Parameters
     ----------
     path
-        Local path, ``https://`` or ``root://`` URL.
+        Local path, ``https://`` or ``root://`` URL; names the file in messages.
+    place
+        Where to read it, if not at ``path``: a local copy.
     layout
         Name of a layout, or "auto" to find it from the branches.
     tree
@@ -78,9 +83,10 @@ def inspect_file(
     TemporaryFailure
         A remote file whose server failed or fell silent.
     """
+    place = place or path
     with failures_named(path):
-        size = check_beginning(path, timeout)
-        with uproot.open(_address(path), **open_options(path, timeout)) as file:
+        size = check_beginning(path, timeout, place)
+        with uproot.open({place: None}, **open_options(place, timeout)) as file:
             name = detect_layout(file, tree) if layout == "auto" else layout
             signature = get_signature(name)
             events = _open_tree(file, path, tree or signature.tree, signature)
@@ -91,20 +97,28 @@ def inspect_file(
             _check_end(path, events, signature)
             used = total if max_events is None else min(max_events, total)
             before_skim, of_events = _sums_of_weights(file, events, signature, used, is_data)
+        # the size says no more than that the file is local, which a copy of a remote one is not
+        size = None if is_url(path) else size
         return Content(name, events.name, used, before_skim, size, total, of_events)
 
 
 def open_options(path: str, timeout: float) -> dict[str, Any]:
     """Options for ``uproot.open`` and ``fsspec`` that bound the wait for a remote server.
 
-    ``timeout`` is the longest silence [s], not the time of a whole transfer.
+    ``timeout`` is the longest silence [s], not the time of a whole transfer. Over XRootD it is that
+    for the answer to one request, too.
     """
-    if path.startswith(("http://", "https://")):
+    if path.startswith(xrootd.PROTOCOLS):
+        return {"handler": xrootd.BoundedSource, "timeout": xrootd.seconds(timeout)}
+    if is_url(path):
         import aiohttp
 
         limits = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
-        return {"client_kwargs": {"timeout": limits}, "skip_instance_cache": True}
-    return {"timeout": int(np.ceil(timeout))} if is_url(path) else {}
+        # coffea sets a time limit of its own for whole requests where there is none
+        return {
+            "client_kwargs": {"timeout": limits}, "timeout": limits, "skip_instance_cache": True
+        }  # fmt: skip
+    return {}
 
 
 def _client_error() -> type[Exception]:
@@ -114,20 +128,25 @@ def _client_error() -> type[Exception]:
     return aiohttp.ClientError
 
 
-def check_beginning(path: str, timeout: float) -> int | None:
-    """Check that ``path`` exists and is a whole ROOT file; return its size, None if remote."""
-    if is_url(path):
+def check_beginning(path: str, timeout: float, place: str | None = None) -> int | None:
+    """Check that ``path`` exists and is a whole ROOT file; return its size, None if unknown.
+
+    ``place`` is where to read it, if not at ``path``.
+    """
+    place = place or path
+    if is_url(place):
         check_protocol(path)
-        filesystem, where = fsspec.core.url_to_fs(path, **open_options(path, timeout))
-        header = filesystem.cat_file(where, start=0, end=HEADER_BYTES)
+        header, size = _remote_beginning(place, timeout)
         _check_magic(path, header)
         if len(header) > HEADER_BYTES:
             raise InputError(
                 f"{path}: the server sends whole files only (no range requests), so that parts of "
-                "a ROOT file cannot be read from it; download the file and list the local copy."
+                "a ROOT file cannot be read from it; keep copies (FULLCHAIN_COPIES), or download "
+                "the file and list the local one."
             )
-        return None
-    file = Path(path)
+        check_end(path, header, size)
+        return size
+    file = Path(place)
     if not file.exists():
         raise InputError(f"{path}: the file does not exist.")
     if not file.is_file():
@@ -136,12 +155,40 @@ def check_beginning(path: str, timeout: float) -> int | None:
     with file.open("rb") as stream:
         header = stream.read(HEADER_BYTES)
     _check_magic(path, header)
-    end = file_end(header)
-    if size < end:
-        raise InputError(
-            f"{path}: truncated, {size} of {end} bytes are there; copy or make the file again."
-        )
+    check_end(path, header, size)
     return size
+
+
+def _remote_beginning(place: str, timeout: float) -> tuple[bytes, int | None]:
+    """First bytes of a remote file, and its size if the server tells it."""
+    if place.startswith(xrootd.PROTOCOLS):
+        return xrootd.beginning(place, HEADER_BYTES, timeout)
+    filesystem, where = fsspec.core.url_to_fs(place, **open_options(place, timeout))
+    header = filesystem.cat_file(where, start=0, end=HEADER_BYTES)
+    return header, web_info(place, timeout).get("size") if len(header) == HEADER_BYTES else None
+
+
+def web_info(url: str, timeout: float) -> dict[str, Any]:
+    """What a web server says of a file, as fsspec gives it: ``size`` [bytes], ``ETag``, ..."""
+    filesystem, where = fsspec.core.url_to_fs(url, **open_options(url, timeout))
+    try:
+        found: dict[str, Any] = filesystem.info(where)
+    except FileNotFoundError as problem:
+        # fsspec says so of a server that fails in any way
+        cause = problem.__cause__
+        if cause is None or getattr(cause, "status", None) in (404, 410):
+            raise
+        raise cause from None
+    return found
+
+
+def check_end(path: str, header: bytes, size: int | None) -> None:
+    """Raise InputError where a ROOT file is shorter than it says itself."""
+    if size is not None and size < file_end(header):
+        raise InputError(
+            f"{path}: truncated, {size} of {file_end(header)} bytes are there; copy or make the "
+            "file again."
+        )
 
 
 def file_end(header: bytes) -> int:
@@ -162,11 +209,6 @@ def _check_magic(path: str, header: bytes) -> None:
             f"{path}: not a ROOT file; it starts with {header[:8]!r} instead of {ROOT_MAGIC!r}."
             f"{hint}"
         )
-
-
-def _address(path: str) -> str | dict[str, None]:
-    """What ``uproot.open`` takes: a local path in a mapping, where a colon means nothing."""
-    return path if is_url(path) else {path: None}
 
 
 def _open_tree(file: Any, path: str, tree: str, signature: Signature) -> Any:
@@ -239,13 +281,24 @@ def failures_named(path: str) -> Iterator[None]:
         raise
     except FileNotFoundError:
         raise InputError(f"{path}: the file does not exist.") from None
+    except xrootd.AuthenticationError as error:
+        raise InputError(
+            f"{path}: the server does not know you ({_first_line(error)}); make a proxy "
+            "certificate (X509_USER_PROXY) or a token (BEARER_TOKEN_FILE) that it takes."
+        ) from None
     except PermissionError as error:
         raise InputError(f"{path}: no permission to read it ({_first_line(error)}).") from None
     except (OSError, TimeoutError, _client_error()) as error:
         if not is_url(path):
             raise InputError(f"{path}: cannot be read ({_first_line(error)}).") from error
-        status = getattr(error, "status", None)
-        if status is not None and 400 <= status < 500 and status not in (408, 429):
+        if _is_untrusted(error):
+            raise InputError(
+                f"{path}: the certificate of the server cannot be verified ({_first_line(error)}). "
+                "If an authority of your site signed it, set SSL_CERT_FILE to the file of its "
+                "certificate."
+            ) from error
+        if _is_refused(error):
+            status = getattr(error, "status", None)
             raise InputError(f"{path}: the server refuses it (HTTP {status}).") from error
         raise TemporaryFailure(f"{path}: {_first_line(error)}") from error
     except Exception as error:
@@ -254,6 +307,23 @@ def failures_named(path: str) -> Iterator[None]:
         raise InputError(
             f"{path}: damaged or not a ROOT file that can be read ({_first_line(error)})."
         ) from error
+
+
+def _is_untrusted(error: Exception) -> bool:
+    """Whether a server showed no certificate that is to be trusted."""
+    return isinstance(getattr(error, "certificate_error", error), ssl.SSLCertVerificationError)
+
+
+def _is_refused(error: Exception) -> bool:
+    """Whether a web server said that it will not give the file, now or later.
+
+    The HTTP library gives the status 400 to an answer that it cannot read, too, which has no
+    headers.
+    """
+    status = getattr(error, "status", None)
+    if status is None or not 400 <= status < 500 or status in (408, 425, 429):
+        return False
+    return bool(getattr(error, "headers", None))
 
 
 def _first_line(error: BaseException) -> str:

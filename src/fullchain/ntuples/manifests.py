@@ -36,7 +36,8 @@ class SourceFile:
 
     ``events`` are to be read, from the first; the tree has ``entries``. ``sum_of_weights`` is what
     to normalise by, for a skimmed file that before the skim; ``sum_of_event_weights`` is that of
-    the events to be read. Older manifests have neither this nor ``entries`` (None).
+    the events to be read. Older manifests have neither this nor ``entries`` (None). ``checksum`` is
+    that of the settings, as ``adler32:03da0195``.
     """
 
     path: str
@@ -50,6 +51,7 @@ class SourceFile:
     replicas: tuple[str, ...] = ()
     entries: int | None = None
     sum_of_event_weights: float | None = None
+    checksum: str | None = None
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,24 @@ PART_DIGITS = 4
 FIRST_WAIT = 1.0
 """Pause before the second attempt at a remote file [s]; it doubles with each further attempt."""
 
+REMEDY = (
+    "Start again when the server works; or raise timeout or retries of the sample, or list another "
+    "replica of the file."
+)
+"""What can be done where a server failed."""
+
 _GLOB_CHARACTERS = frozenset("*?[")
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file of a sample: the places that hold the same content, in the order to try them."""
+    """One file of a sample: the places that hold the same content, in the order to try them.
+
+    ``checksum`` is what the content must have, as ``adler32:03da0195``; None: any.
+    """
 
     replicas: tuple[str, ...]
+    checksum: str | None = None
 
     @property
     def name(self) -> str:
@@ -92,33 +102,46 @@ def local_inputs(sample: Any, part: str) -> list[str]:
 def _groups(sample: Any) -> list[list[Source]]:
     entries = tuple(entry if isinstance(entry, str) else tuple(entry) for entry in sample.files)
     jobs = sample.jobs_per_file
-    groups = _expanded_groups(entries, sample.files_per_job if jobs == 1 else 1)
+    checksums = tuple(sample.checksums or ())
+    groups = _expanded_groups(entries, checksums, sample.files_per_job if jobs == 1 else 1)
     return [group for group in groups for _ in range(jobs)]
 
 
 @lru_cache(maxsize=256)
 def _expanded_groups(
-    entries: tuple[str | tuple[str, ...], ...], files_per_job: int
+    entries: tuple[str | tuple[str, ...], ...],
+    checksums: tuple[str | None, ...],
+    files_per_job: int,
 ) -> list[list[Source]]:
     """Files of a sample by part, looked up once: the workflow asks for each of many parts."""
-    return group_files(expand_files(entries), files_per_job)
+    return group_files(expand_files(entries, checksums), files_per_job)
 
 
-def expand_files(entries: Sequence[str | Sequence[str]]) -> list[Source]:
+def expand_files(
+    entries: Sequence[str | Sequence[str]], checksums: Sequence[str | None] = ()
+) -> list[Source]:
     """Resolve globs and ``~``, in the order given; the matches of one glob are sorted.
+
+    Parameters
+    ----------
+    checksums
+        One for each entry, None where it is not known; empty: none is known.
 
     Raises
     ------
     InputError
-        When a glob matches nothing, is used in a URL or among replicas, or a file comes twice
-        (its events would count twice).
+        When a glob matches nothing, is used in a URL or among replicas, or for several files with
+        one checksum; a file comes twice (its events would count twice).
     """
     sources: list[Source] = []
-    for entry in entries:
-        if isinstance(entry, str):
-            sources.extend(Source((path,)) for path in _expand(entry))
-        else:
-            sources.append(_replicas(entry))
+    for entry, checksum in zip(entries, checksums or [None] * len(entries), strict=True):
+        if not isinstance(entry, str):
+            sources.append(Source(_replicas(entry), checksum))
+            continue
+        paths = _expand(entry)
+        if checksum and len(paths) > 1:
+            raise InputError(f"{entry}: {len(paths)} files match, for one checksum; list each.")
+        sources.extend(Source((path,), checksum) for path in paths)
     seen: set[str] = set()
     for source in sources:
         for path in source.replicas:
@@ -189,11 +212,18 @@ def first_answer(
             if path != source.replicas[-1]:
                 report(f"{reason}; trying the next replica")
             break
+    raise none_answered(source, reasons)
+
+
+def none_answered(source: Source, reasons: Sequence[str]) -> InputError:
+    """Give the error that says why each replica failed, and what can be done."""
+    hint = f"\n{REMEDY}" if any("(attempt " in reason for reason in reasons) else ""
     if len(reasons) == 1:
-        raise InputError(reasons[0])
-    raise InputError(
+        return InputError(reasons[0] + hint)
+    return InputError(
         f"{source.name}: none of its {len(reasons)} replicas can be used:\n  "
         + "\n  ".join(reasons)
+        + hint
     )
 
 
@@ -204,11 +234,11 @@ class TemporaryFailure(Exception):
 def check_protocol(path: str) -> None:
     """Raise InputError where a URL needs a package that is not installed."""
     protocol = path.split("://", 1)[0]
-    if protocol in ("root", "xroot", "roots"):
-        if not all(importlib.util.find_spec(name) for name in ("fsspec_xrootd", "XRootD")):
+    if protocol in ("root", "roots", "xroot", "xroots"):
+        if not importlib.util.find_spec("XRootD"):
             raise InputError(
-                f"{path}: reading over XRootD needs two packages that are not part of the standard "
-                "environment; install them with: pip install fsspec-xrootd xrootd"
+                f"{path}: reading over XRootD needs its client library, which is not installed; "
+                "install the environment again, or: pip install xrootd"
             )
     elif protocol not in ("http", "https"):
         raise InputError(
@@ -236,10 +266,10 @@ def _expand(pattern: str) -> list[str]:
     return found
 
 
-def _replicas(entry: Sequence[str]) -> Source:
+def _replicas(entry: Sequence[str]) -> tuple[str, ...]:
     if not entry:
         raise InputError("An empty list of replicas; give at least one path or URL.")
     for path in entry:
         if not is_url(path) and len(_expand(path)) != 1:
             raise InputError(f"{path}: a replica is one file; a glob that matches several is not.")
-    return Source(tuple(_expand(path)[0] for path in entry))
+    return tuple(_expand(path)[0] for path in entry)

@@ -1,11 +1,12 @@
 """Settings of a sample that is read from files that already exist."""
 
 from pathlib import PurePath
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from fullchain.model import SettingsModel
+from fullchain.ntuples.checksums import PATTERN
 from fullchain.ntuples.table_settings import W_TAGGING, TableSettings
 
 TABLE_LAYOUTS = ("w_tagging", "high_level")
@@ -13,6 +14,8 @@ TABLE_LAYOUTS = ("w_tagging", "high_level")
 
 CONVERTED_LAYOUTS = ("top_tagging", "quark_gluon", *TABLE_LAYOUTS)
 """Layouts of published jets that are no ROOT files: a step converts them."""
+
+Checksum = Annotated[str, Field(pattern=PATTERN)]
 
 _CONVERTED_SUFFIXES = (".h5", ".hdf5", ".npz")
 
@@ -41,6 +44,12 @@ class IngestedSample(SettingsModel):
         min_length=1,
         description="files: local paths, globs, https:// or root:// URLs; a list in the place "
         "of one file names replicas of it, tried in order",
+    )
+    checksums: list[Checksum | None] | None = Field(
+        None,
+        description="checksum of each entry of files, as adler32:03da0195 (also crc32, md5, sha1, "
+        "sha256, sha512), null where it is not known; null: of none. A remote file of which no "
+        "copy is kept is read whole for it",
     )
     tree: str | None = Field(
         None,
@@ -75,6 +84,15 @@ class IngestedSample(SettingsModel):
         60.0, gt=0, description="time after which an unanswered remote request counts as failed [s]"
     )
     retries: int = Field(2, ge=0, description="further attempts per replica after a remote failure")
+
+    @model_validator(mode="after")
+    def _each_file_has_its_checksum(self) -> "IngestedSample":
+        if self.checksums is not None and len(self.checksums) != len(self.files):
+            raise ValueError(
+                f"checksums: {len(self.checksums)} for {len(self.files)} entries of files; give "
+                "one for each, null where it is not known"
+            )
+        return self
 
     @model_validator(mode="after")
     def _only_converted_files_are_shared(self) -> "IngestedSample":

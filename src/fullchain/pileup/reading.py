@@ -3,21 +3,22 @@
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
 import numpy as np
-import uproot
 from coffea.nanoevents import NanoEventsFactory
 from numpy.typing import NDArray
 
 from fullchain.errors import InputError
 from fullchain.jets.arrays import flat, offsets_of
+from fullchain.ntuples.copies import opened_file
 from fullchain.ntuples.inspection import failures_named, open_options
 from fullchain.ntuples.layouts.base import Layout
 from fullchain.ntuples.layouts.registry import get_layout
-from fullchain.ntuples.manifests import PartManifest, is_url, read_part, resolve
+from fullchain.ntuples.manifests import PartManifest, SourceFile, read_part, resolve
 from fullchain.ntuples.sources import Source, first_answer
 from fullchain.pileup.events import Events, Objects, Truth
 
@@ -82,30 +83,52 @@ def read_chunks(
         if left <= 0:
             return
         places = tuple(resolve(part, manifest, p) for p in (entry.path, *entry.replicas))
-        path, _ = first_answer(
-            Source(places),
-            lambda place, entry=entry: _inspect(place, entry.tree, part, layout),  # type: ignore[misc]
-            retries=part.retries,
-            report=lambda line: print(line, file=sys.stderr),
-        )
         stop = min(entry.events, left)
         left -= stop
+        read = _Reader(part, layout, entry, truth, further)
         for first in range(0, stop, events_per_chunk):
-            last = min(first + events_per_chunk, stop)
-            with failures_named(path):
-                try:
-                    raw = _open(path, entry.tree, first, last, layout, part.timeout)
-                    events = _events(layout, raw, truth)
-                    besides = further(layout, raw, events) if further else None
-                except InputError as problem:
-                    raise InputError(f"{path}: {problem}") from None
+            window = first, min(first + events_per_chunk, stop)
+            path, (events, besides) = first_answer(
+                Source(places),
+                partial(read, window=window),
+                retries=part.retries,
+                report=lambda line: print(line, file=sys.stderr),
+            )
+            # what failed once is not asked again for each chunk that follows
+            places = places[places.index(path) :]
             yield Chunk(number, first, events, besides)
 
 
-def _inspect(path: str, tree: str, part: PartManifest, layout: Layout) -> None:
-    """Raise InputError unless the file is there and has what is needed."""
-    place = path if is_url(path) else {path: None}
-    with failures_named(path), uproot.open(place, **open_options(path, part.timeout)) as file:
+@dataclass
+class _Reader:
+    """Reads chunks of one file from any of its replicas, each of which it first inspects."""
+
+    part: PartManifest
+    layout: Layout
+    entry: SourceFile
+    truth: bool
+    further: Callable[[Layout, Any, Events], Any] | None
+    inspected: str | None = None
+    place: str = ""
+
+    def __call__(self, path: str, window: tuple[int, int]) -> tuple[Events, Any]:
+        """Read the entries of a window, (first, end)."""
+        with failures_named(path):
+            if path != self.inspected:
+                self.place = _inspect(path, self.entry, self.part, self.layout)
+                self.inspected = path
+            try:
+                raw = _open(self.place, self.entry.tree, *window, self.layout, self.part.timeout)
+                events = _events(self.layout, raw, self.truth)
+                return events, self.further(self.layout, raw, events) if self.further else None
+            except InputError as problem:
+                raise InputError(f"{path}: {problem}") from None
+
+
+def _inspect(path: str, entry: SourceFile, part: PartManifest, layout: Layout) -> str:
+    """Raise InputError unless the file is there and has what is needed; give where to read it."""
+    tree = entry.tree
+    with opened_file(path, part.timeout, entry.checksum) as (place, file):
         if tree not in file:
             raise InputError(f"{path}: has no tree '{tree}'")
         layout.check(path, file[tree], is_data=part.is_data)
@@ -120,6 +143,7 @@ def _inspect(path: str, tree: str, part: PartManifest, layout: Layout) -> None:
                 f"{path}: no association of tracks with vertices; one of the branches "
                 f"{', '.join(f'PFCands_{name}' for name in _ASSOCIATIONS)} is needed"
             )
+    return place
 
 
 def _open(path: str, tree: str, first: int, last: int, layout: Layout, timeout: float) -> Any:

@@ -13,29 +13,40 @@ says.
 """
 
 import difflib
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import uproot
 
 from fullchain.errors import InputError
-from fullchain.ntuples.inspection import check_beginning, failures_named
+from fullchain.ntuples.copies import reading_place
+from fullchain.ntuples.inspection import check_beginning, failures_named, open_options
 from fullchain.ntuples.jet_files.observable_layout import LAYOUT, NEEDED, is_scalar
 from fullchain.ntuples.layouts.detect import JETCLASS, describe_trees, tree_names
-from fullchain.ntuples.manifests import is_url, read_part, resolve
+from fullchain.ntuples.manifests import read_part, resolve
+from fullchain.ntuples.sources import Source as Replicas
+from fullchain.ntuples.sources import first_answer
 from fullchain.tagging import jetclass_jets, observable_jets
 from fullchain.tagging.jets_reading import FOUR_MOMENTUM, Jets
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A ROOT file, the name of its tree (None: found) and how many entries to read (None: all)."""
+    """A ROOT file, the name of its tree (None: found) and how many entries to read (None: all).
 
-    path: str
+    `files` are its replicas; `timeout` [s] and `retries` are those of remote ones.
+    """
+
+    files: Replicas
     tree: str | None = None
     entries: int | None = None
+    timeout: float = 60.0
+    retries: int = 0
 
 
 def sources(path: Path) -> list[Source]:
@@ -44,11 +55,11 @@ def sources(path: Path) -> list[Source]:
     Raises
     ------
     InputError
-        The manifest is not complete, of another layout, or lists remote files.
+        The manifest is not complete, or of another layout.
     """
     with path.open("rb") as stream:
         if stream.read(4) == b"root":
-            return [Source(str(path))]
+            return [Source(Replicas((str(path),)))]
     part = read_part(path)
     if part.layout not in (JETCLASS.name, LAYOUT):
         raise InputError(
@@ -58,13 +69,9 @@ def sources(path: Path) -> list[Source]:
         )
     found = []
     for entry in part.good:
-        where = resolve(part, path, entry.path)
-        if is_url(where):
-            raise InputError(
-                f"{where}: a remote file is not read directly; download it, or let the stage jets "
-                "make its jets"
-            )
-        found.append(Source(where, entry.tree, entry.events))
+        places = tuple(resolve(part, path, place) for place in (entry.path, *entry.replicas))
+        files = Replicas(places, entry.checksum)
+        found.append(Source(files, entry.tree, entry.events, part.timeout, part.retries))
     return found
 
 
@@ -103,19 +110,37 @@ def stream(
             tree.check(wanted, required)
             for first, arrays in tree.batches(wanted, n_constituents, fields, batch_rows):
                 kind = observable_jets if tree.is_table else jetclass_jets
-                entries = kind.Entries(source.path, first, arrays)
+                entries = kind.Entries(source.files.name, first, arrays)
                 yield entries.jets(wanted, n_constituents, fields)
 
 
 class _Tree:
-    """The open tree of a file; a context manager."""
+    """The open tree of a file, of the first replica that can be read; a context manager."""
 
     def __init__(self, source: Source) -> None:
-        self.path = source.path
-        with failures_named(self.path):
-            check_beginning(self.path, timeout=60.0)
+        self._source = source
+        self.path = source.files.name
+        self._file: Any = None
+        self._try(self._open)
+
+    def _try(self, attempt: Callable[[str], T]) -> T:
+        """Do what reads the file with one replica after the other, until it is done."""
+        _, answer = first_answer(
+            self._source.files, attempt, retries=self._source.retries, report=_report
+        )
+        return answer
+
+    def _open(self, path: str) -> None:
+        source = self._source
+        with failures_named(path):
+            place = reading_place(path, timeout=source.timeout, checksum=source.files.checksum)
+            check_beginning(path, source.timeout, place)
+            if self._file is not None:
+                self._file.close()
+            self.path = path
             # Nothing is read twice: a cache would only hold memory.
-            self._file = uproot.open({self.path: None}, array_cache=None)
+            options = open_options(place, source.timeout)
+            self._file = uproot.open({place: None}, array_cache=None, **options)
             self._tree = self._file[self._name(source.tree)]
             self.there = frozenset(self._tree.keys())
             self.entries = int(self._tree.num_entries)
@@ -133,6 +158,15 @@ class _Tree:
 
     def __exit__(self, *problem: object) -> None:
         self._file.close()
+
+    def _iterate(self, branches: frozenset[str], first: int, rows: int) -> Iterator[Any]:
+        batches: Iterator[Any] = self._tree.iterate(
+            filter_name=lambda name: name in branches,
+            step_size=rows,
+            entry_start=first,
+            entry_stop=self.entries,
+        )
+        return batches
 
     def _name(self, given: str | None) -> str:
         names = tree_names(self._file)
@@ -175,16 +209,26 @@ class _Tree:
                 f"{'es' if len(missing) > 1 else ''} {', '.join(missing)}, of which jets are made "
                 f"(layout {JETCLASS.name}: {JETCLASS.title})"
             )
-        batches = self._tree.iterate(
-            filter_name=lambda name: name in branches, step_size=rows, entry_stop=self.entries
-        )
         first = 0
-        while True:
-            with failures_named(self.path):
+        running: Iterator[Any] | None = None
+
+        def read(path: str) -> Any:
+            nonlocal running
+            if path != self.path or (running is None and first):
+                self._open(path)
+                running = None
+            with failures_named(path):
+                batches, running = running or self._iterate(branches, first, rows), None
                 arrays = next(batches, None)
-            if arrays is None:
-                break
+            running = batches
+            return arrays
+
+        while (arrays := self._try(read)) is not None:
             yield first, arrays
             first += len(arrays)
         if first != self.entries:
             raise InputError(f"{self.path}: only {first} of {self.entries} entries could be read")
+
+
+def _report(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
