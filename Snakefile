@@ -55,6 +55,12 @@ if CONFIG.firmware is not None:
 include: "rules/paper.smk"
 
 
+onerror:
+    # The Snakemake inside a job on a cluster tells of its job in the log of that.
+    if workflow.exec_mode == ExecMode.DEFAULT:
+        print(failures.of_workflow(workflow), file=sys.stderr)
+
+
 rule all:
     default_target: True
     input:

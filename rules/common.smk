@@ -1,8 +1,17 @@
 # What every rule uses: the checked configuration, the identity of code and settings, and paths.
+import sys
 from pathlib import Path
 
-from fullchain.dag import batch, closure, locks, parts as dag_parts, shared_folders
+from fullchain.dag import (
+    batch,
+    closure,
+    failures,
+    locks,
+    parts as dag_parts,
+    shared_folders,
+)
 from fullchain.errors import InputError
+from fullchain.guardian import announce
 from fullchain.ntuples.sources import part_names
 from fullchain.setting_files import merge, read_yaml
 from fullchain.settings import validate
@@ -34,6 +43,8 @@ def checked_configuration():
 
 
 CONFIG = checked_configuration()
+# Steps end when the process that started them does.
+announce()
 # Held open until Snakemake ends; the Snakemake inside a job on a cluster takes none.
 if workflow.exec_mode == ExecMode.DEFAULT:
     LOCK = locks.take(Path(".snakemake"))

@@ -58,7 +58,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"Batch systems": batch_pages()},
         {"Dask": "dask.md"},
         {"Shared cache": "cache.md"},
-        {"Faults": "faults.md"},
+        {"When things go wrong": "faults.md"},
         {"Provenance": "provenance.md"},
         {"Security": "security.md"},
         {"Settings": "settings.md"},

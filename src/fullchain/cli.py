@@ -86,7 +86,9 @@ class Command:
 
     def run(self, arguments: list[str]) -> None:
         """Parse the arguments, run the step and write its provenance."""
+        from fullchain import faults
         from fullchain.provenance import Record
+        from fullchain.unchanged import check_unchanged
 
         values = self._parse(arguments)
         given = Given(_read_settings(values.pop("settings")))
@@ -95,7 +97,9 @@ class Command:
         for path in inputs:
             if not path.exists():
                 raise InputError(f"{path}: no such input file")
-        with Record(self.name, given.values, inputs, outputs):
+        record = Record(self.name, given.values, inputs, outputs)
+        with faults.named(inputs, outputs), record:
+            check_unchanged(record.checksums)
             self.function(**values, settings=given)
 
     def _paths(self, values: dict[str, Any], marker: type) -> list[Path]:
@@ -222,9 +226,12 @@ def _dispatch(arguments: list[str]) -> None:
         raise InputError(
             f"no step of {stage} is called {rest[0]!r}; there are {', '.join(known[stage])}"
         )
+    from fullchain.guardian import end_together
+
     name = f"{stage}.{step}"
 
     def run() -> None:
+        end_together()
         Command(name, _imported(f"fullchain.{name}").main).run(rest[1:])
 
     if os.environ.get("FULLCHAIN_CACHE") and not {"-h", "--help"} & set(rest):

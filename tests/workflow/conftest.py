@@ -12,6 +12,14 @@ from pathlib import Path
 
 import pytest
 
+FEW = (
+    "results/test/jets/wjet/0000.parquet",
+    "results/test/unfolding/gaussian/ibu_converged/spectra.json",
+    "results/test/unfolding/gaussian/ibu_converged/performance.json",
+    "results/test/calorimetry/samples/vae.h5",
+)
+"""Results of few jobs that have steps of many kinds among them."""
+
 LINKED = ("Snakefile", "rules", "config", "workflow", "profiles")
 
 
@@ -100,4 +108,12 @@ def finished(new_flow: Callable[[str], Flow]) -> Iterator[Flow]:
     """The test configuration, run once from nothing to the report."""
     flow = new_flow("finished")
     flow.run()
+    yield flow
+
+
+@pytest.fixture(scope="session")
+def small(new_flow: Callable[[str], Flow]) -> Iterator[Flow]:
+    """A few results of the test configuration: generation, jets, an unfolding, a training."""
+    flow = new_flow("small")
+    flow.run("--", *FEW)
     yield flow

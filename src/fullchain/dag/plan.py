@@ -76,7 +76,10 @@ def planned(
                 config_settings=ConfigSettings(configfiles=configfiles, config=dict(values)),
                 snakefile=snakefile,
             )
-            dag_api = workflow.dag(DAGSettings(targets=set(targets)))
+            dag_api = workflow.dag(
+                # Else what a killed run left half done would forbid to look at it.
+                DAGSettings(targets=set(targets), force_incomplete=True)
+            )
             dag_api.execute_workflow(executor="local", pseudo_executor="dryrun")
         except Exception as problem:
             api.print_exception(problem)

@@ -146,11 +146,12 @@ def describe(found: Sequence[JobState], alive: bool) -> str:
     for state in (RUNNING, FAILED, CUT_OFF):
         for job in found:
             if job.state == state:
-                lines += ["", *_details(job)]
+                lines += ["", *details(job)]
     return "\n".join(lines)
 
 
-def _details(job: JobState) -> list[str]:
+def details(job: JobState) -> list[str]:
+    """Describe a job in lines: its name, its log and, where it does not run, the end of it."""
     since = f" for {clock(job.seconds)}" if job.seconds is not None else ""
     lines = [f"{job.state}{since}: {job.name}"]
     if job.log is not None:

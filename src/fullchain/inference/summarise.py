@@ -78,8 +78,8 @@ def main(
     else:
         known = ", ".join(chosen.summaries())
         raise InputError(f"method {method!r} is not one of inference.summaries: {known}")
-    with atomic(model) as temporary:
-        torch.save({"settings": chosen.model_dump(mode="json"), "state": state}, temporary)
+    with atomic(model) as temporary, temporary.open("wb") as stream:
+        torch.save({"settings": chosen.model_dump(mode="json"), "state": state}, stream)
     written = {
         "analysis": content["analysis"],
         "method": method,

@@ -20,8 +20,9 @@ class Unreadable(Exception):
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
     """Write tensors, numbers, text and containers of them, whole or not at all."""
-    with atomic(path) as temporary:
-        torch.save(dict(content), temporary)
+    # Given a name, torch writes it into the file, and that of the temporary file is never the same.
+    with atomic(path) as temporary, temporary.open("wb") as stream:
+        torch.save(dict(content), stream)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -1,0 +1,129 @@
+"""Drivers that are killed or meet another one, and clocks that go backwards."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+GENERATED = "results/test/ntuples/wjet/0000.root"
+TOYS = "results/test/unfolding/events/gaussian/0000.parquet"
+
+
+def processes(folder: Path) -> dict[int, str]:
+    """Give the processes whose working folder is this one."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and os.readlink(entry / "cwd") == str(folder):
+                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")[:200]
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def running(folder: Path, step: str) -> list[int]:
+    return [number for number, words in processes(folder).items() if f"fullchain {step}" in words]
+
+
+@pytest.fixture
+def flow(new_flow):
+    made = new_flow("driver")
+    yield made
+    for number in processes(made.folder):
+        os.kill(number, signal.SIGKILL)
+
+
+def test_steps_end_with_their_driver_and_the_same_command_goes_on(flow) -> None:
+    """SIGKILL to Snakemake alone: no step works on unseen, and no lock is in the way."""
+    driver = flow.start("--", GENERATED)
+    wait_for(lambda: running(flow.folder, "ntuples"))
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.communicate()
+    wait_for(lambda: not processes(flow.folder))
+    assert not flow.result("ntuples/wjet/0000.root").exists()
+    assert list((flow.folder / ".snakemake" / "locks").iterdir())
+    told = flow.command("status", "--configfile", "config/test.yaml", "--", GENERATED)
+    assert "no run is going on" in told
+    flow.run("--", GENERATED)
+    assert flow.result("ntuples/wjet/0000.root").exists()
+
+
+def test_of_two_drivers_the_second_leaves_what_the_first_makes(flow) -> None:
+    first = flow.start("--", GENERATED)
+    wait_for(lambda: running(flow.folder, "ntuples"))
+    held = running(flow.folder, "ntuples")
+    for number in held:
+        os.kill(number, signal.SIGSTOP)
+    said = flow.run("--", GENERATED, succeeds=False)
+    assert "Directory cannot be locked" in said
+    # Another one, for files that the first has nothing to do with, works beside it.
+    flow.run("--", TOYS)
+    for number in held:
+        os.kill(number, signal.SIGCONT)
+    output = first.communicate()[0]
+    assert first.returncode == 0, output
+    assert flow.result("ntuples/wjet/0000.root").exists()
+    assert not list(flow.folder.glob("results/**/.unfinished.*"))
+    assert "nothing is changed or gone" in flow.command("verify", "results/test")
+
+
+def test_two_failures_are_summarised_at_the_end(flow) -> None:
+    other = GENERATED.replace("wjet", "zjet")
+    process = flow.start("--", GENERATED, other, largest_file=300_000)
+    said = process.communicate()[0]
+    assert process.returncode
+    end = said[said.index("2 jobs failed:") :]
+    for name in ("wjet", "zjet"):
+        assert f"failed: ntuples_generate (sample={name}, part=0000)" in end
+        assert f"error: results/test/ntuples/{name}/0000.root: files of this size" in end
+
+
+def test_times_of_files_mean_nothing_where_their_content_is_the_same(flow) -> None:
+    """Results from a clock that was a day ahead, or a year behind."""
+    flow.run("--", TOYS)
+    spectra = "results/test/unfolding/gaussian/ibu_converged/spectra.json"
+    flow.run("--", spectra)
+    for name, shift in ((TOYS, 86400), (spectra, -365 * 86400)):
+        moment = time.time() + shift
+        os.utime(flow.folder / name, (moment, moment))
+    assert "Nothing to be done" in flow.run("--dry-run", "--", spectra)
+    # An output that seems older than its input is refused: its input is given a time of today.
+    (flow.folder / spectra).unlink()
+    said = flow.run("--", spectra, succeeds=False)
+    assert f"{spectra} has older modification time" in " ".join(said.split())
+    os.utime(flow.folder / TOYS)
+    flow.run("--", spectra)
+    assert "Nothing to be done" in flow.run("--dry-run", "--", spectra)
+
+
+def test_a_step_takes_no_harm_of_a_clock_that_goes_backwards(flow) -> None:
+    """The durations that Snakemake and the records note may be wrong, the results may not."""
+    if not subprocess.run(["which", "faketime"], capture_output=True).stdout:
+        pytest.skip("needs faketime (Debian package faketime)")
+    flow.run("--", TOYS)
+    path = flow.folder / TOYS
+    before = path.read_bytes()
+    words = ["faketime", "-f", "-3d", "snakemake", "--cores", "1", "--forcerun", "unfolding_toy"]
+    done = subprocess.run(
+        [*words, "--configfile", "config/test.yaml", "--", TOYS],
+        cwd=flow.folder,
+        env=flow.environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert path.read_bytes() == before
+    assert "Nothing to be done" in flow.run("--dry-run", "--", TOYS)
