@@ -58,6 +58,7 @@ def test_steps_that_run_programs_say_which() -> None:
         and "import subprocess" in source.read_text()
     }
     assert running
+    running.remove("fullchain.jets.dask_cluster")  # asks a batch system where to run, not what
     listed = {*policy.NOT_CACHED, *policy.PROGRAMS, *policy.PACKAGES}
     assert {step for step in STEPS if running & modules(step)} <= listed
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -112,8 +112,8 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     path = tmp_path / "checkpoint.pt"
     checkpoint.save(path, "mark", {"epoch": 1})
 
-    def full(content: Any, target: Path) -> None:
-        Path(target).write_bytes(b"half")
+    def full(content: Any, target: IO[bytes]) -> None:
+        target.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
