@@ -1,36 +1,56 @@
 """Files that are whole or absent."""
 
+import hashlib
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MARK = ".unfinished"
 
+_FIRST_NAMESPACE = 0xEFFFFFFC
+"""Number of the PID namespace of a Linux that is in no container (PROC_PID_INIT_INO)."""
+
+
+def workplace() -> str:
+    """Name where the numbers of processes mean the same: a host, or a container on it.
+
+    Containers of one host name may share a folder, and know nothing of each other's processes. Such
+    a name ends with the PID namespace and the boot of the kernel below; that of a host itself does
+    not, so that it is the same after a power cut.
+    """
+    host = platform.node().replace(".", "_") or "host"
+    number = None
+    with suppress(OSError):
+        number = Path("/proc/self/ns/pid").stat().st_ino
+    if number is None or number == _FIRST_NAMESPACE:
+        return host
+    boot = b""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+    return f"{host}-{hashlib.sha256(boot + str(number).encode()).hexdigest()[:12]}"
+
 
 def temporary_name(path: Path) -> Path:
-    """Give a name beside `path` that belongs to this process on this host; it keeps the suffix."""
-    return path.with_name(f"{MARK}.{_host()}.{os.getpid()}.{path.name}")
+    """Give a name beside `path` that belongs to this process here; it keeps the suffix."""
+    return path.with_name(f"{MARK}.{workplace()}.{os.getpid()}.{path.name}")
 
 
 def leftovers(path: Path) -> Iterator[Path]:
     """Find what killed processes of this host left under temporary names of `path`.
 
-    Others may still use theirs, and of processes of other hosts nothing is known.
+    Others may still use theirs, and of processes of other hosts and containers nothing is known.
     """
-    begin = f"{MARK}.{_host()}."
+    begin = f"{MARK}.{workplace()}."
     for left in path.parent.glob(f"{begin}*.{path.name}"):
         process = left.name.removeprefix(begin).split(".")[0]
-        if process.isdigit() and not _is_running(int(process)):
+        if process.isdigit() and not is_running(int(process)):
             yield left
 
 
-def _host() -> str:
-    return platform.node().split(".")[0] or "host"
-
-
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Whether there is a process of this number here."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +14,7 @@ from fullchain import further_outputs
 from fullchain.atomic import write_text
 from fullchain.checksums import checksum
 from fullchain.dag.closure import code
+from fullchain.errors import InputError
 
 SUFFIX = ".provenance.json"
 
@@ -41,11 +42,47 @@ def provenance_of(output: Path) -> Path:
     return output.with_name(output.name + SUFFIX)
 
 
+def read_record(path: Path) -> dict[str, Any]:
+    """Read the record of a step.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or is not what a `Record` writes.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record["step"], str) or not isinstance(record["inputs"], dict):
+            raise TypeError("a step with its inputs is expected")
+        if not isinstance(record["outputs"], list) or not record["outputs"]:
+            raise TypeError("a list of outputs is expected")
+        if not isinstance(record.get("output_checksums", {}), dict):
+            raise TypeError("checksums of outputs by their paths are expected")
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise InputError(
+            f"{path}: not a provenance record ({problem!r}); delete it, and the result beside it, "
+            "to make both again"
+        ) from None
+    return dict(record)
+
+
+def forget_records(outputs: Iterable[Path]) -> None:
+    """Remove the records beside outputs of a step: they tell of what it has replaced.
+
+    Another step may have written a file of the same name as its first output, such as the manifest
+    of a sample that was ingested once and is generated now.
+    """
+    for path in outputs:
+        provenance_of(path).unlink(missing_ok=True)
+
+
 class Record:
     """Context of one run of a step; on success it writes ``<first output>.provenance.json``.
 
     Beside the declared outputs it covers those that the step tells of
-    (`fullchain.further_outputs`), such as figures.
+    (`fullchain.further_outputs`), such as figures. An older record of the same output is removed
+    before the step runs, so that none is left of an output that it replaces and then fails; those
+    beside its other outputs are removed when it is done.
 
     Parameters
     ----------
@@ -76,6 +113,7 @@ class Record:
         self.commit = commit()
         # Taken before the step runs: what it reads is what is described.
         self.checksums = {str(path): checksum(path) for path in self.inputs if path.is_file()}
+        forget_records(self.outputs[:1])
         return self
 
     def __exit__(
@@ -103,3 +141,4 @@ class Record:
             "platform": platform.platform(),
         }
         write_text(provenance_of(self.outputs[0]), json.dumps(content, indent=1) + "\n")
+        forget_records(path for path in outputs if path != self.outputs[0])

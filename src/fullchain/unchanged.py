@@ -5,24 +5,35 @@ its outputs beside the first of them (`fullchain.provenance`), and those of its 
 any case: to compare the two costs nothing but reading the record.
 """
 
-import json
 import os
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fullchain.errors import InputError
-
-SUFFIX = ".provenance.json"  # as in fullchain.provenance
+from fullchain.provenance import SUFFIX, provenance_of, read_record
 
 MOST_RECORDS = 64
 """Records in a folder that are looked through for a file that is no first output."""
 
 
+@dataclass(frozen=True)
+class _Claim:
+    """What a record says of a file."""
+
+    started: str
+    step: str
+    record: Path
+    checksum: str
+
+
 def check_unchanged(checksums: Mapping[str, str]) -> None:
     """Compare inputs with the records of the steps that wrote them.
 
-    A file without a record, as those that the user gives, is taken as it is.
+    A file without a record, as those that the user gives, is taken as it is. Several records may
+    name a file, where another step made it before; it has to be what one of them says.
 
     Parameters
     ----------
@@ -32,56 +43,63 @@ def check_unchanged(checksums: Mapping[str, str]) -> None:
     Raises
     ------
     InputError
-        An input differs from its record.
+        An input differs from all records that name it.
     """
     seen: dict[Path, dict[str, Any] | None] = {}
     for path, found in checksums.items():
-        for place in _records(Path(path)):
-            if place not in seen:
-                seen[place] = _read(place)
-            record = seen[place]
-            expected = _written(record, path) if record else None
-            if record is None or expected is None:
-                continue
-            if expected != found:
-                raise InputError(
-                    f"{path}: changed since {record.get('step')} wrote it: damaged, or edited. "
-                    "Delete it, and the same command makes it again; where the change is wanted, "
-                    f"delete its record {place}"
-                )
-            break
+        near = _near(Path(path))
+        if any(claim.checksum == found for claim in _claims(path, near, seen)):
+            continue
+        claims = list(_claims(path, near, seen))
+        others = [
+            place for place in sorted(Path(path).parent.glob(f"*{SUFFIX}")) if place not in near
+        ]
+        if claims or len(others) <= MOST_RECORDS:
+            claims += _claims(path, others, seen)
+        if claims and all(claim.checksum != found for claim in claims):
+            raise InputError(_message(path, claims))
 
 
-def _records(path: Path) -> Iterator[Path]:
-    """Give the records that may tell of a file, the likeliest first."""
-    own = path.with_name(path.name + SUFFIX)
-    if own.is_file():
-        yield own
-        return
+def _message(path: str, claims: list[_Claim]) -> str:
+    newest = max(claims, key=lambda claim: claim.started)
+    records = ", ".join(str(claim.record) for claim in claims)
+    what = f"its record {records}" if len(claims) == 1 else f"all its records: {records}"
+    return (
+        f"{path}: changed since {newest.step} wrote it: damaged, or edited. Delete it, and the "
+        f"same command makes it again; where the change is wanted, delete {what}"
+    )
+
+
+def _near(path: Path) -> list[Path]:
+    """Give the records that are likely to tell of a file, its own first."""
+    own = provenance_of(path)
     # Other outputs of a part have its number, 0003.json beside 0003.parquet.
     stem = path.name.split(".")[0]
-    near = sorted(path.parent.glob(f"{_escaped(stem)}.*{SUFFIX}"))
-    yield from near
-    others = [place for place in path.parent.glob(f"*{SUFFIX}") if place not in near]
-    if len(others) <= MOST_RECORDS:
-        yield from sorted(others)
+    beside = sorted(path.parent.glob(f"{_escaped(stem)}.*{SUFFIX}"))
+    return [*([own] if own.is_file() else []), *(place for place in beside if place != own)]
 
 
 def _escaped(name: str) -> str:
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
-def _read(place: Path) -> dict[str, Any] | None:
-    """Read a record; a damaged one tells nothing here, and `fullchain verify` names it."""
-    try:
-        return dict(json.loads(place.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def _written(record: Mapping[str, Any], path: str) -> str | None:
-    known = record.get("output_checksums")
-    if not isinstance(known, dict):
-        return None
+def _claims(
+    path: str, places: Iterable[Path], seen: dict[Path, dict[str, Any] | None]
+) -> Iterator[_Claim]:
     wanted = os.path.normpath(path)
-    return next((sum_ for name, sum_ in known.items() if os.path.normpath(name) == wanted), None)
+    for place in places:
+        if place not in seen:
+            seen[place] = _read(place)
+        record = seen[place] or {}
+        for name, checksum in record.get("output_checksums", {}).items():
+            if os.path.normpath(name) == wanted:
+                yield _Claim(str(record.get("started", "")), record["step"], place, checksum)
+
+
+def _read(place: Path) -> dict[str, Any] | None:
+    """Read a record; a damaged one may tell of other files, and stops no step."""
+    try:
+        return read_record(place)
+    except InputError as problem:
+        print(f"warning: nothing is compared with a record: {problem}", file=sys.stderr)
+        return None

@@ -55,6 +55,7 @@ class Bench:
         self.settings: dict[str, object] = {"seed": 1}
         self.more: list[str] = []
         self.sample = "qcd"
+        self.before_import: Callable[[], object] = lambda: None
         self.before_end: Callable[[], object] = lambda: None
 
     def words(self) -> list[str]:
@@ -72,6 +73,7 @@ class Bench:
 
     def compute(self) -> None:
         self.runs += 1
+        self.before_import()
         space: dict[str, object] = {"__name__": __name__}
         exec(compile(self.source.read_text(), str(self.source), "exec"), space)
         main = space["main"]
@@ -106,6 +108,7 @@ def code(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     def told(step: str) -> str:
         return json.dumps(identity)
 
+    told.__wrapped__ = told  # type: ignore[attr-defined]
     monkeypatch.setattr(key, "code", told)
     monkeypatch.setattr(provenance, "code", told)
     return identity

@@ -57,6 +57,8 @@ def test_steps_that_run_programs_say_which() -> None:
         if source.parent.name not in ("dag", "caching")
         and "import subprocess" in source.read_text()
     }
+    # The programs of a batch system: where a step runs changes no result.
+    running.remove("fullchain.jets.dask_cluster")
     assert running
     running.remove("fullchain.jets.dask_cluster")  # asks a batch system where to run, not what
     listed = {*policy.NOT_CACHED, *policy.PROGRAMS, *policy.PACKAGES}

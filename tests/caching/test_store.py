@@ -1,6 +1,7 @@
 """Restoring and keeping, and all that can go wrong with a folder that others use, too."""
 
 import errno
+import functools
 import json
 import multiprocessing
 import os
@@ -13,12 +14,14 @@ from typing import Any
 
 import pytest
 
-from fullchain.caching import policy, run, store
+from fullchain import provenance
+from fullchain.caching import key, policy, run, store
 from fullchain.caching.store import Damaged, Entry, Store
-from fullchain.dag import cache
+from fullchain.dag import cache, closure
 from fullchain.dag.verify import records, verify
 from fullchain.errors import InputError
 from fullchain.provenance import checksum
+from fullchain.unchanged import check_unchanged
 
 KEY = "ab" * 32
 
@@ -194,6 +197,120 @@ def test_an_input_that_changes_meanwhile_is_not_kept(
     assert bench.run()
     assert "changed while it ran" in capsys.readouterr().err
     assert not list(bench.cache.glob("entries/*/*"))
+
+
+def test_code_that_is_edited_before_it_is_imported_is_not_kept(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The identity of the code is found once in a process: before the step is imported."""
+    folder = bench.folder / "package"
+    (folder / "frame").mkdir(parents=True)
+    module = folder / "frame" / "twice.py"
+    for path in (folder / "__init__.py", folder / "frame" / "__init__.py", module):
+        path.write_text("FACTOR = 2\n")
+
+    @functools.cache
+    def code(step: str) -> str:
+        return closure.code.__wrapped__(step, folder)
+
+    monkeypatch.setattr(key, "code", code)
+    monkeypatch.setattr(provenance, "code", code)
+    monkeypatch.setattr(key, "PACKAGE_FOLDER", folder)
+    bench.before_import = lambda: module.write_text("FACTOR = 3\n")
+    assert bench.run()
+    assert "is not kept: its inputs or its code changed" in capsys.readouterr().err
+    assert not list(bench.cache.glob("entries/*/*"))
+    code.cache_clear()
+    assert bench.run()
+    assert bench.entry()
+
+
+def test_an_input_that_changes_while_it_is_read_is_not_kept(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = key.checksum
+    geometry = bench.folder / "geometry.yaml"
+    geometry.write_text("layers: 3")
+    # No input of the command line: the record of the step does not have its checksum.
+    bench.settings["geometry"] = str(geometry)
+
+    def meanwhile(path: Path) -> str:
+        found = whole(path)
+        if path == geometry:
+            path.write_text("written again when its checksum was taken")
+        return found
+
+    monkeypatch.setattr(key, "checksum", meanwhile)
+    assert bench.run()
+    assert "is not kept: its inputs" in capsys.readouterr().err
+    assert not list(bench.cache.glob("entries/*/*"))
+
+
+def test_an_input_whose_content_is_not_that_of_the_key_is_not_kept(
+    bench: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Written in place with its old time, as by a copy that keeps times."""
+    path = bench.jets[0]
+    old, times = path.read_text(), path.stat()
+
+    def write_in_place() -> None:
+        path.write_text(old[::-1])
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    bench.before_import = write_in_place
+    assert bench.run()
+    assert "is not kept: its inputs" in capsys.readouterr().err
+    assert not list(bench.cache.glob("entries/*/*"))
+
+
+@pytest.mark.parametrize("problem", [KeyError("firmware"), TypeError("no text"), SyntaxError("x")])
+def test_whatever_is_wrong_with_a_key_the_step_runs(
+    bench: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    problem: Exception,
+) -> None:
+    def fail(step: str, settings: object) -> tuple[str, ...]:
+        raise problem
+
+    monkeypatch.setattr(policy, "programs", fail)
+    assert bench.run()
+    assert f"not used for {bench.step}: {problem!r}" in capsys.readouterr().err
+
+
+def test_whatever_is_wrong_with_keeping_the_step_has_run(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*arguments: object) -> bool:
+        raise RuntimeError("strange folder")
+
+    monkeypatch.setattr(Store, "keep", fail)
+    assert bench.run()
+    assert "cannot be kept in" in capsys.readouterr().err
+
+
+def test_a_full_disk_at_the_record_of_a_restored_result_has_a_name(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.run()
+    bench.clear()
+
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(run, "write_text", full)
+    with pytest.raises(InputError, match=r"model\.pt\.provenance\.json: the disk is full"):
+        bench.run()
+
+
+def test_restoring_leaves_no_record_of_what_was_there(bench: Any) -> None:
+    bench.run()
+    bench.clear()
+    stale = provenance.provenance_of(bench.history)
+    stale.write_text("of another step that wrote it before")
+    assert not bench.run()
+    assert not stale.exists()
+    check_unchanged({str(bench.history): checksum(bench.history)})
 
 
 def test_an_output_that_changes_meanwhile_is_not_kept(

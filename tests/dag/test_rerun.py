@@ -1,5 +1,6 @@
 """A real mini-workflow: exactly what depends on a change runs again, and `why` says so."""
 
+import base64
 import os
 import subprocess
 import sys
@@ -75,10 +76,16 @@ def flow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def with_package(folder: Path) -> dict[str, str]:
+    """Give the environment in which a package of this folder can be imported, too."""
+    others = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(folder), others]))}
+
+
 @pytest.fixture(scope="module")
 def run(flow: Path) -> Callable[[], list[str]]:
     """Run the workflow; give the names of the steps that ran."""
-    environment = {**os.environ, "PYTHONPATH": str(flow)}
+    environment = with_package(flow)
 
     def snakemake() -> list[str]:
         ran = flow / "ran.txt"
@@ -93,7 +100,7 @@ def run(flow: Path) -> Callable[[], list[str]]:
 
 @pytest.fixture(scope="module")
 def why(flow: Path) -> Callable[[], str]:
-    environment = {**os.environ, "PYTHONPATH": str(flow)}
+    environment = with_package(flow)
 
     def ask() -> str:
         command = [sys.executable, "-m", "fullchain", "why"]
@@ -161,3 +168,16 @@ def test_missing_output_is_named(flow: Path, run, why) -> None:
     (flow / "out/merge.txt").unlink()
     assert "missing: out/merge.txt" in why()
     assert run() == ["merge"]
+
+
+def test_what_a_cut_off_run_left_is_named_as_unfinished(flow: Path, run, why) -> None:
+    # The mark that Snakemake sets when a job begins, and takes away when it ends.
+    name = base64.b64encode(b"out/merge.txt").decode()
+    (flow / ".snakemake/incomplete").mkdir(exist_ok=True)
+    mark = flow / ".snakemake/incomplete" / name
+    mark.write_text("")
+    told = why()
+    assert "merge\n    unfinished: out/merge.txt" in told
+    assert "asked for" not in told
+    mark.unlink()
+    assert "Nothing would rerun" in why()

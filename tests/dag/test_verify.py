@@ -7,6 +7,7 @@ import pytest
 
 from fullchain import further_outputs
 from fullchain.dag import verify as command
+from fullchain.dag.crate_files import read_run
 from fullchain.dag.verify import describe, records, verify
 from fullchain.errors import InputError
 from fullchain.provenance import Record, provenance_of
@@ -33,7 +34,8 @@ def found(folder: Path) -> command.Verification:
 
 @pytest.fixture(autouse=True)
 def no_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fullchain.provenance.code", lambda step: "{}")
+    identity = json.dumps({"modules": {}, "packages": {}})
+    monkeypatch.setattr("fullchain.provenance.code", lambda step: identity)
 
 
 def test_a_run_that_nobody_touched_matches(run: Path) -> None:
@@ -125,3 +127,38 @@ def test_folders_and_records_of_no_use_are_named(run: Path, tmp_path: Path) -> N
     provenance_of(run / "stage/b.txt").write_text("{}")
     with pytest.raises(InputError, match=r"b\.txt\.provenance\.json: not a provenance record"):
         records(run)
+
+
+def claim_before(run: Path, path: Path, read: dict[str, str]) -> Path:
+    """Leave the record of a step that wrote a file before another one did."""
+    record = json.loads(provenance_of(run / "stage/b.txt").read_text())
+    record |= {"step": "dag.former", "inputs": read, "outputs": [str(path)]}
+    record |= {"output_checksums": {str(path): "0" * 64}, "started": "2020-01-01T00:00:00Z"}
+    place = path.with_name("zz.provenance.json")
+    place.write_text(json.dumps(record))
+    return place
+
+
+def test_of_two_records_of_a_file_the_newest_counts(run: Path) -> None:
+    first = run / "stage/first.txt"
+    # It comes last in the folder, and what it read is gone.
+    claim_before(run, first, {"gone.txt": "1" * 64})
+    assert (found(run).matching, found(run).problems) == (2, [])
+    assert [record["step"] for record in records(run)] == ["dag.none", "dag.none"]
+    first.write_text("damaged")
+    assert found(run).problems == [f"{first}: changed since dag.none"]
+
+
+def test_a_record_that_counts_for_some_of_its_files_is_compared_for_these(run: Path) -> None:
+    place = claim_before(run, run / "stage/first.txt", {})
+    record = json.loads(place.read_text())
+    other = run / "stage/other.txt"
+    other.write_text("x")
+    record["outputs"].append(str(other))
+    record["output_checksums"][str(other)] = "2" * 64
+    place.write_text(json.dumps(record))
+    assert found(run).problems == [f"{other}: changed since dag.former"]
+    files = read_run(records(run), Path(), "all").files
+    versions = {file.is_old: file for file in files if file.path == str(run / "stage/first.txt")}
+    assert versions[False].is_packed
+    assert versions[True].sha256 == "0" * 64

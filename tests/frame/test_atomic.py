@@ -1,12 +1,14 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from fullchain.atomic import atomic, write_text
+from fullchain.atomic import atomic, workplace, write_text
 
 
 def test_content_arrives_under_the_final_name_only_when_whole(tmp_path: Path) -> None:
@@ -83,3 +85,60 @@ def test_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
         with temporary.open("w") as stream:
             stream.write("new" * 10_000)
     assert target.read_text() == "old"
+
+
+def in_a_container(program: str, *arguments: object) -> None:
+    """Run Python with process numbers of its own, under the same host name."""
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        pytest.skip("no unshare here")
+    apart = [unshare, "--pid", "--fork"]
+    if subprocess.run([*apart, "true"], capture_output=True).returncode:
+        pytest.skip("a PID namespace of its own is not allowed here")
+    subprocess.run([*apart, sys.executable, "-c", program, *map(str, arguments)], check=True)
+
+
+def test_a_container_leaves_what_others_write(tmp_path: Path) -> None:
+    target = tmp_path / "events.root"
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom fullchain.atomic import write_text\n"
+        "write_text(Path(sys.argv[1]), 'second')\n"
+    )
+    with atomic(target) as temporary:
+        temporary.write_text("first")
+        in_a_container(program, target)
+        assert target.read_text() == "second"
+        assert temporary.read_text() == "first"
+    assert os.listdir(tmp_path) == ["events.root"]
+
+
+def test_a_container_leaves_what_others_put_into_the_shared_cache(tmp_path: Path) -> None:
+    from fullchain.caching.store import Store, _mark
+
+    written = tmp_path / "incoming" / f"{_mark()}.key"
+    written.mkdir(parents=True)
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom fullchain.caching.store import Store\n"
+        "Store(Path(sys.argv[1]))._clean()\n"
+    )
+    in_a_container(program, tmp_path)
+    assert written.exists()
+    Store(tmp_path)._clean()
+    assert written.exists(), "this process is alive"
+
+
+def test_a_host_has_the_same_name_after_it_was_switched_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = workplace()
+    assert "." not in here
+    monkeypatch.setattr(Path, "stat", lambda path: SimpleNamespace(st_ino=0xEFFFFFFC))
+    host = workplace()
+    monkeypatch.setattr(Path, "stat", lambda path: SimpleNamespace(st_ino=7))
+    assert workplace().startswith(f"{host}-")
+
+    def absent(path: Path) -> None:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "stat", absent)
+    assert workplace() == host, "a system without namespaces"

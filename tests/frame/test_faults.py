@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -21,7 +22,7 @@ from fullchain import faults
 from fullchain.damage import damage
 from fullchain.errors import InputError
 from fullchain.provenance import Record, checksum, provenance_of
-from fullchain.unchanged import check_unchanged
+from fullchain.unchanged import MOST_RECORDS, check_unchanged
 
 
 def parquet(path: Path) -> None:
@@ -188,7 +189,65 @@ def test_a_record_under_another_name_is_found(made: list[Path]) -> None:
         check_unchanged(sums(*made))
 
 
-def test_a_damaged_record_tells_nothing(made: list[Path]) -> None:
+def test_a_damaged_record_tells_nothing_but_is_named(
+    made: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     provenance_of(made[0]).write_text("{")
     made[0].write_text("changed")
+    check_unchanged(sums(*made))
+    assert f"{provenance_of(made[0])}: not a provenance record" in capsys.readouterr().err
+
+
+def test_a_file_that_another_step_writes_now_leaves_no_record_of_the_first(
+    made: list[Path],
+) -> None:
+    """A sample that was ingested is generated: its manifest is a second output then."""
+    manifest = made[1]
+    with Record("ntuples.ingest", {}, [], [manifest]):
+        manifest.write_text("ingested")
+    check_unchanged(sums(manifest))
+    with Record("ntuples.generate", {}, [], made):
+        manifest.write_text("generated")
+    assert not provenance_of(manifest).exists()
+    check_unchanged(sums(*made))
+
+
+def claim(place: Path, step: str, year: int, path: Path, content: str) -> None:
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    record = {
+        "step": step,
+        "inputs": {},
+        "outputs": [str(path)],
+        "output_checksums": {str(path): digest},
+        "started": f"{year}-01-01T00:00:00Z",
+    }
+    place.write_text(json.dumps(record))
+
+
+def test_a_file_may_be_what_any_record_says(made: list[Path]) -> None:
+    manifest = made[1]
+    own = provenance_of(manifest)
+    claim(own, "ntuples.ingest", 2020, manifest, "ingested")
+    for number in range(MOST_RECORDS + 1):
+        provenance_of(manifest.with_name(f"x{number}")).write_text(own.read_text())
+    check_unchanged(sums(*made))
+    others = manifest.with_name("zz.provenance.json")
+    claim(others, "ntuples.convert", 2021, manifest, "converted")
+    manifest.write_text("converted")
+    check_unchanged(sums(manifest))
+    manifest.write_text("by hand")
+    with pytest.raises(InputError, match=r"since ntuples\.manifest wrote it") as raised:
+        check_unchanged(sums(manifest))
+    named = str(raised.value).rpartition("delete all its records: ")[2].split(", ")
+    assert {str(own), str(provenance_of(made[0])), str(others)} <= set(named)
+    for name in named:
+        Path(name).unlink()
+    check_unchanged(sums(manifest))
+
+
+def test_a_step_that_is_cut_off_leaves_no_older_record(made: list[Path]) -> None:
+    with pytest.raises(KeyboardInterrupt), Record("ntuples.manifest", {}, [], made):
+        made[0].write_text("made again")
+        raise KeyboardInterrupt
+    assert not provenance_of(made[0]).exists()
     check_unchanged(sums(*made))

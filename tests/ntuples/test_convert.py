@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import uproot
 
+from fullchain.checksums import checksum
 from fullchain.errors import InputError
 from fullchain.jets.part import read
 from fullchain.jets.settings import JetsSettings
 from fullchain.ntuples import convert as step
 from fullchain.ntuples.ingest import ingest_part
 from fullchain.ntuples.layouts.detect import detect_layout
-from fullchain.ntuples.manifests import read_part, sha256
+from fullchain.ntuples.manifests import read_part
 from fullchain.ntuples.sources import part_names, part_sources
 from fullchain.ntuples.sources_settings import IngestedSample
 from fullchain.setting_files import merge, read_yaml
@@ -78,7 +79,7 @@ def test_the_manifest_is_what_ingestion_of_the_converted_file_would_say(
     again = ingest_part("mine", "0000", part_sources(sample, "0000"), sample)
     for name in ("tree", "events", "sum_of_weights", "sha256", "size", "entries"):
         assert getattr(part.files[0], name) == getattr(again.files[0], name)
-    assert part.files[0].sha256 == sha256(manifest.with_suffix(".root"))
+    assert part.files[0].sha256 == checksum(manifest.with_suffix(".root"))
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 5])

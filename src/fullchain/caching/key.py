@@ -19,6 +19,10 @@ LARGE = 100_000_000
 """Bytes up to which Snakemake compares inputs by checksum, too (profiles/default)."""
 
 
+State = tuple[int, int, int] | None
+"""Size [bytes], time of change [ns] and number of a file; None where there is none."""
+
+
 class NotCached(Exception):
     """A run of a step is not cached; the message says why."""
 
@@ -36,6 +40,8 @@ class Question:
     inputs
         SHA-256 of the files that it reads, by path: those of the command line, those that
         manifests among them list, and those that settings name.
+    states
+        Of the same files, each taken before it was read for its checksum.
     outputs
         Files that it is to write, in the order of the signature, as `fullchain.cli` has them.
     """
@@ -43,6 +49,7 @@ class Question:
     step: str
     ingredients: Mapping[str, Any]
     inputs: Mapping[str, str]
+    states: Mapping[str, State]
     outputs: tuple[Path, ...]
 
     @property
@@ -81,19 +88,20 @@ def question(step: str, source: Path, words: list[str]) -> Question:
     outputs = tuple(Path(path) for paths in of_kind("Output").values() for path in paths)
     if not outputs:
         raise NotCached("it writes no file")
-    inputs = _checksums(Path(path) for paths in of_kind("Input").values() for path in paths)
-    named = [*_texts(settings), *_texts(of_kind("Option"))]
-    inputs |= {
-        name: checksum(Path(name)) for name in named if name not in inputs and _is_file(name)
-    }
-    identity = json.loads(code(step))
+    read = _Read()
+    for paths in of_kind("Input").values():
+        for path in paths:
+            read.input(Path(path))
+    for name in [*_texts(settings), *_texts(of_kind("Option"))]:
+        if name not in read.checksums and _is_file(name):
+            read.file(Path(name))
+    source_code = _source_code(code(step))
     without_effect = policy.WITHOUT_EFFECT.get(step, frozenset())
     ingredients = {
         "format": FORMAT,
-        "code": identity,
-        "data": _package_data(identity["modules"]),
+        **source_code,
         "packages": machine.distributions(
-            [*identity["packages"], *policy.PACKAGES.get(step, ())],
+            [*source_code["code"]["packages"], *policy.PACKAGES.get(step, ())],
         ),
         "programs": {name: machine.program(name) for name in policy.programs(step, settings)},
         "machine": machine.machine(),
@@ -103,10 +111,34 @@ def question(step: str, source: Path, words: list[str]) -> Question:
             name: value for name, value in of_kind("Option").items() if name not in without_effect
         },
         "input_paths": of_kind("Input"),
-        "inputs": inputs,
+        "inputs": read.checksums,
         "outputs": of_kind("Output"),
     }
-    return Question(step, ingredients, inputs, outputs)
+    return Question(step, ingredients, read.checksums, read.states, outputs)
+
+
+def is_of_present_code(asked: Question) -> bool:
+    """Whether the code and data of the package still are what the key says.
+
+    A step is imported after its key was made, which takes seconds: an edit meanwhile is what runs.
+    In this process `code` gives the same answer for ever, so the files are read again.
+    """
+    present = _source_code(code.__wrapped__(asked.step))
+    return all(asked.ingredients[name] == value for name, value in present.items())
+
+
+def state(path: Path) -> State:
+    """Say what of a file differs when it has been written again."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _source_code(identity: str) -> dict[str, Any]:
+    known = json.loads(identity)
+    return {"code": known, "data": _package_data(known["modules"])}
 
 
 def _texts(values: Any) -> Iterator[str]:
@@ -141,17 +173,26 @@ def _package_data(modules: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _checksums(paths: Iterable[Path]) -> dict[str, str]:
-    """Checksums of input files and of the files that manifests among them list."""
-    found: dict[str, str] = {}
-    for path in paths:
+class _Read:
+    """Files that a step is to read: their checksums, and their states from before that."""
+
+    def __init__(self) -> None:
+        self.checksums: dict[str, str] = {}
+        self.states: dict[str, State] = {}
+
+    def file(self, path: Path) -> None:
+        self.states[str(path)] = state(path)
+        self.checksums[str(path)] = checksum(path)
+
+    def input(self, path: Path) -> None:
+        """Read an input and, where it is a manifest, the files that it lists."""
         if not path.is_file():
             raise NotCached(f"the input {path} is no file")
-        found[str(path)] = checksum(path)
+        self.file(path)
         for listed, entry in _listed(path):
-            if str(listed) not in found:
-                found[str(listed)] = _checksum_of_listed(listed, entry, path)
-    return found
+            if str(listed) not in self.checksums:
+                self.states[str(listed)] = state(listed)
+                self.checksums[str(listed)] = _checksum_of_listed(listed, entry, path)
 
 
 def _checksum_of_listed(listed: Path, entry: Mapping[str, Any], manifest: Path) -> str:

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fullchain import faults
 from fullchain.atomic import write_text
-from fullchain.caching.key import NotCached, Question, question
+from fullchain.caching.key import NotCached, Question, is_of_present_code, question, state
 from fullchain.caching.store import Damaged, Store, user, warn
-from fullchain.provenance import provenance_of
+from fullchain.provenance import forget_records, provenance_of, read_record
 
 FOLDER = "FULLCHAIN_CACHE"
 """Environment variable: the folder of the cache."""
@@ -36,17 +37,23 @@ def run_cached(step: str, source: Path, words: list[str], run: Callable[[], None
         Runs it.
     """
     store = given_store()
-    try:
-        asked = question(step, source, words) if store else None
-    except (NotCached, OSError) as problem:
-        warn(f"not used for {step}: {problem}")
-        asked = None
+    asked = _asked(step, source, words) if store else None
     if store is None or asked is None:
         run()
     elif not _restored(store, asked):
-        before = _states(asked)
         run()
-        _keep(store, asked, before)
+        _keep(store, asked)
+
+
+def _asked(step: str, source: Path, words: list[str]) -> Question | None:
+    try:
+        return question(step, source, words)
+    except NotCached as problem:
+        warn(f"not used for {step}: {problem}")
+    except Exception as problem:
+        # What is wrong with the command line, a setting or the code the step itself tells better.
+        warn(f"not used for {step}: {problem!r}")
+    return None
 
 
 def given_store() -> Store | None:
@@ -54,7 +61,8 @@ def given_store() -> Store | None:
     name = os.environ.get(FOLDER)
     if not name:
         return None
-    if not Path(name).is_dir():
+    # Unlike that of pathlib it answers where a folder above is closed, too.
+    if not os.path.isdir(name):  # noqa: PTH112
         warn(f"{FOLDER} names {name}, which is no folder here; make it, or unset {FOLDER}")
         return None
     return Store(Path(name))
@@ -68,8 +76,9 @@ def _restored(store: Store, asked: Question) -> bool:
         places = [_place(asked, file["name"]) for file in content["files"]]
         if not set(asked.outputs) <= set(places):
             raise Damaged("it does not have all outputs")
-        store.restore(asked.key, content["files"], places)
         record = _record_of(store, asked, content)
+        forget_records(asked.outputs[:1])
+        store.restore(asked.key, content["files"], places)
     except (Damaged, KeyError, TypeError, ValueError) as problem:
         warn(f"the entry {asked.key} is damaged and is removed: {problem!r}")
         try:
@@ -77,10 +86,13 @@ def _restored(store: Store, asked: Question) -> bool:
         except OSError as second:
             warn(f"it cannot be removed, ask who owns it: {second}")
         return False
-    except OSError as problem:
+    except Exception as problem:
         warn(f"the entry {asked.key} cannot be read: {problem}")
         return False
-    write_text(provenance_of(asked.outputs[0]), json.dumps(record, indent=1) + "\n")
+    # The cache is done. What is wrong now is so with the folder of the results.
+    with faults.named([], asked.outputs):
+        write_text(provenance_of(asked.outputs[0]), json.dumps(record, indent=1) + "\n")
+        forget_records(path for path in places if path != asked.outputs[0])
     print(f"restored from {store.place(asked.key)}, made by {content['user']}")
     return True
 
@@ -112,23 +124,20 @@ def _record_of(store: Store, asked: Question, content: dict[str, Any]) -> dict[s
     return {**content["record"], "restored": restored}
 
 
-def _states(asked: Question) -> list[tuple[int, int, int] | None]:
-    """Size, time and number of each input: whether it changed while the step ran."""
-    return [_state(Path(path)) for path in asked.inputs]
+def _is_as_asked(asked: Question, record: dict[str, Any]) -> bool:
+    """Whether the step read the files, and ran the code, that the key was made of."""
+    return (
+        all(state(Path(path)) == before for path, before in asked.states.items())
+        and all(asked.inputs.get(path) == found for path, found in record["inputs"].items())
+        and record["code"] == asked.ingredients["code"]
+        and is_of_present_code(asked)
+    )
 
 
-def _state(path: Path) -> tuple[int, int, int] | None:
+def _keep(store: Store, asked: Question) -> None:
     try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ino
-
-
-def _keep(store: Store, asked: Question, before: list[tuple[int, int, int] | None]) -> None:
-    try:
-        record = json.loads(provenance_of(asked.outputs[0]).read_bytes())
-        if _states(asked) != before or record["code"] != asked.ingredients["code"]:
+        record = read_record(provenance_of(asked.outputs[0]))
+        if not _is_as_asked(asked, record):
             warn(f"{asked.step} is not kept: its inputs or its code changed while it ran")
             return
         checksums = record["output_checksums"]
@@ -151,5 +160,5 @@ def _keep(store: Store, asked: Question, before: list[tuple[int, int, int] | Non
             "user": user(),
         }
         store.keep(asked.key, content, list(named.values()))
-    except (OSError, Damaged, ValueError, KeyError) as problem:
+    except Exception as problem:
         warn(f"{asked.step} cannot be kept in {store.folder}: {problem}")

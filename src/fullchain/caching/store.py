@@ -17,7 +17,6 @@ Files are copied, not linked: nobody can change what others will get by changing
 import hashlib
 import json
 import os
-import platform
 import pwd
 import shutil
 import sys
@@ -28,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fullchain.atomic import atomic
+from fullchain.atomic import atomic, is_running, workplace
 
 ENTRY = "entry.json"
 USES = "uses"
@@ -229,22 +228,14 @@ class Store:
 
 
 def _mark() -> str:
-    return f"{platform.node()}:{os.getpid()}"
+    return f"{workplace()}:{os.getpid()}"
 
 
 def _is_left_by_dead(name: str) -> bool:
-    """Whether a process of this host has made this, and is no more."""
-    host, _, rest = name.partition(":")
+    """Whether a process of this host or container has made this, and is no more."""
+    where, _, rest = name.partition(":")
     process = rest.partition(".")[0]
-    if host != platform.node() or not process.isdigit():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return where == workplace() and process.isdigit() and not is_running(int(process))
 
 
 def _renamed(temporary: Path, place: Path) -> bool:

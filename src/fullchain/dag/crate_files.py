@@ -192,12 +192,14 @@ def read_run(found: Sequence[Mapping[str, Any]], root: Path, with_data: str) -> 
 
 def _job(record: Mapping[str, Any], files: _Files) -> RunJob:
     first = record["outputs"][0]
+    written = record.get("output_checksums", {})
     return RunJob(
         job_from_record(record, first),
         record["commit"],
         provenance_of(Path(first)).as_posix(),
         [files.file(path, sha256) for path, sha256 in record["inputs"].items()],
-        [files.file(path) for path in record["outputs"]],
+        # Another step may have written one of them since.
+        [files.file(path, written.get(path)) for path in record["outputs"]],
     )
 
 

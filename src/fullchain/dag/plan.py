@@ -99,6 +99,12 @@ def needed_jobs(dag: Any) -> list[Any]:
     return [job for job in in_order(dag) if job in needed]
 
 
+def unfinished(dag: Any, job: Any) -> set[str]:
+    """Give the outputs of a job that are there, and marked as begun and not as ended."""
+    there = [str(path) for path in job.output if Path(path).exists()]
+    return set(dag.workflow.persistence._filter_incomplete_keys(there))
+
+
 def title(rule: str, wildcards: Mapping[str, str]) -> str:
     """Name a job: the rule and its wildcards."""
     marks = ", ".join(f"{name}={value}" for name, value in wildcards.items())

@@ -6,7 +6,6 @@ that another step read in another version belongs to results that have been made
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 from fullchain.checksums import checksum
 from fullchain.errors import InputError
 from fullchain.progress import progress
-from fullchain.provenance import SUFFIX
+from fullchain.provenance import SUFFIX, read_record
 
 UNRECORDED = ("logs", "benchmarks")
 """Folders of a run whose files are no results."""
@@ -48,27 +47,30 @@ class Verification:
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
-    """Read all records below the folder of a run.
+    """Read all records below the folder of a run that tell of a file as it was made last.
 
     Raises
     ------
     InputError
         There are none, or one cannot be read.
     """
-    found = []
-    for path in sorted(folder.rglob(f"*{SUFFIX}")):
-        try:
-            record = dict(json.loads(path.read_text(encoding="utf-8")))
-            record["outputs"], record["inputs"], record["step"]
-        except (ValueError, KeyError, TypeError) as problem:
-            raise InputError(
-                f"{path}: not a provenance record ({problem!r}); delete it, and the result beside "
-                "it, to make both again"
-            ) from None
-        found.append(record)
+    found = [read_record(path) for path in sorted(folder.rglob(f"*{SUFFIX}"))]
     if not found:
         raise InputError(f"{folder}: no provenance records there; give the folder of a run")
-    return found
+    newest = makers(found)
+    return [one for one in found if any(newest[path] is one for path in one["outputs"])]
+
+
+def makers(found: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Give the record of the step that wrote each file last.
+
+    Two records name one file where two steps have written it, such as the manifest of a sample that
+    was ingested once and is generated now.
+    """
+    newest: dict[str, Mapping[str, Any]] = {}
+    for record in sorted(found, key=lambda one: str(one.get("started", ""))):
+        newest |= dict.fromkeys(record["outputs"], record)
+    return newest
 
 
 def verify(folder: Path, root: Path, found: Sequence[Mapping[str, Any]]) -> Verification:
@@ -93,9 +95,12 @@ def verify(folder: Path, root: Path, found: Sequence[Mapping[str, Any]]) -> Veri
         return known[path]
 
     written: dict[str, str] = {}
+    newest = makers(found)
     with progress("checksums", len(found), "records") as advance:
         for record in found:
             for path in record["outputs"]:
+                if newest[path] is not record:
+                    continue
                 expected = record.get("output_checksums", {}).get(path)
                 if expected is None:
                     result.without_checksum.append(path)

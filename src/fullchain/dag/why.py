@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fullchain.dag.plan import needed_jobs, parse, planned, title
+from fullchain.dag.plan import needed_jobs, parse, planned, title, unfinished
 
 
 @dataclass
@@ -122,14 +122,15 @@ def explain_parameters(old: Iterable[str], new: Iterable[str]) -> list[str]:
     return lines
 
 
-def _explain(job: Any, reason: Any) -> Rerun:
+def _explain(job: Any, reason: Any, unfinished: Iterable[str]) -> Rerun:
     rerun = Rerun(job.rule.name, dict(job.wildcards_dict))
-    if reason.forced:
+    if left := sorted(unfinished):
+        # A plan goes on where a run was cut off as if these files had been asked for.
+        rerun.reasons.append(f"unfinished: {', '.join(left)}")
+    elif reason.forced:
         rerun.reasons.append("asked for")
     if reason.missing_output:
         rerun.reasons.append(f"missing: {', '.join(sorted(map(str, reason.missing_output)))}")
-    if reason.incomplete_output:
-        rerun.reasons.append(f"unfinished: {', '.join(sorted(map(str, reason.incomplete_output)))}")
     changed = set(map(str, reason.updated_input)) - set(map(str, reason.updated_input_run))
     if changed:
         rerun.reasons.append(f"changed input: {', '.join(sorted(changed))}")
@@ -150,7 +151,7 @@ def reruns(
 ) -> list[Rerun]:
     """Ask Snakemake what would run and why, without running it; arguments as `plan.planned`."""
     with planned(snakefile, configfiles, targets, values) as dag:
-        return [_explain(job, dag.reason(job)) for job in needed_jobs(dag)]
+        return [_explain(job, dag.reason(job), unfinished(dag, job)) for job in needed_jobs(dag)]
 
 
 def describe(found: list[Rerun]) -> str:

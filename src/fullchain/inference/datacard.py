@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Annotated
 
 import pyhf
-import uproot
 
 from fullchain.atomic import atomic, write_text
 from fullchain.errors import InputError
 from fullchain.inference.combine_writer import write_card
 from fullchain.inference.likelihood import load_model
 from fullchain.inference.template_file import read_json
+from fullchain.root_files import recreate
 from fullchain.step import Given, Input, Option, Output
 
 
@@ -40,7 +40,7 @@ def main(
     text, histograms = write_card(
         specification, about["edges"], shapes.name, about.get("groups", {})
     )
-    with atomic(shapes) as temporary, uproot.recreate(temporary) as root:
+    with atomic(shapes) as temporary, recreate(temporary) as root:
         for path, histogram in histograms.items():
             root[path] = histogram
     write_text(datacard, text)

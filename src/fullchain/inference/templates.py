@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import hist
 import numpy as np
-import uproot
 
 from fullchain.accounting import Account
 from fullchain.atomic import atomic, write_text
@@ -27,6 +26,7 @@ from fullchain.inference.observable_names import DIJET_MASS
 from fullchain.inference.selection_settings import Region, Selection, WorkingPoint
 from fullchain.inference.template_file import NOMINAL, key, read_manifests, shift_name, weight_name
 from fullchain.progress import track
+from fullchain.root_files import recreate
 from fullchain.step import Given, Input, Option, Output
 
 Files = Mapping[str, tuple[list[Path], Path]]
@@ -73,7 +73,7 @@ def main(
         histograms |= {path: one * (1.0 / total) for path, one in summed.items()}
         samples[name] = {**normalisation[name], "is_data": name == data, **contents}
         accounts[name] = filled.account().check(f"templates of sample {name}").as_dict()
-    with atomic(templates) as temporary, uproot.recreate(temporary) as root:
+    with atomic(templates) as temporary, recreate(temporary) as root:
         for path, histogram in histograms.items():
             root[path] = histogram
     content = {

@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import uproot
 
 from fullchain.accounting import Account
 from fullchain.atomic import atomic, write_text
@@ -37,6 +36,7 @@ from fullchain.jets.observables import (
 from fullchain.jets.settings import MeasurementSettings, SelectionSettings
 from fullchain.metrics import Metric, write_metrics
 from fullchain.parquet_check import check_footer
+from fullchain.root_files import recreate
 from fullchain.step import Given, Input, Output
 
 ALL = "all"
@@ -97,7 +97,7 @@ def main(
         numbers += measure(sample, control.columns(), window, settings.seed)
         account = Account(sum(map(_number_of_rows, paths)), control.jets)
         counted[sample] = account.check(f"{paths[0].parent}: control histograms").as_dict()
-    with atomic(histograms) as temporary, uproot.recreate(temporary) as file:
+    with atomic(histograms) as temporary, recreate(temporary) as file:
         for name, histogram in filled.items():
             file[name] = histogram
     write_metrics(metrics, "jets", numbers)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fullchain.atomic import atomic
+from fullchain.checksums import checksum
 from fullchain.errors import InputError
 from fullchain.ntuples.jet_files.formats import find_format, open_jets
 from fullchain.ntuples.jet_files.jets import Jets
@@ -16,7 +17,7 @@ from fullchain.ntuples.jet_files.observable_layout import LAYOUT
 from fullchain.ntuples.jet_files.observable_table import TableRows
 from fullchain.ntuples.jet_files.rootfile import JetWriter
 from fullchain.ntuples.layouts.detect import JETCLASS
-from fullchain.ntuples.manifests import PartManifest, SourceFile, sha256, write_part
+from fullchain.ntuples.manifests import PartManifest, SourceFile, write_part
 from fullchain.ntuples.sources import Source, first_answer, part_share, part_sources
 from fullchain.ntuples.sources_settings import IngestedSample
 from fullchain.progress import track
@@ -52,7 +53,7 @@ def main(
             tree=JETCLASS.tree,
             events=jets,
             sum_of_weights=weights,
-            sha256=sha256(temporary),
+            sha256=checksum(temporary),
             size=temporary.stat().st_size,
             entries=jets,
             sum_of_event_weights=weights,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fullchain.atomic import atomic
+from fullchain.checksums import checksum
 from fullchain.errors import InputError
 from fullchain.ntuples.checksums import check
 from fullchain.ntuples.copies import reading_place
@@ -13,7 +14,6 @@ from fullchain.ntuples.manifests import (
     PartManifest,
     SourceFile,
     is_url,
-    sha256,
     write_part,
 )
 from fullchain.ntuples.sources import FIRST_WAIT, Source, first_answer, part_sources
@@ -123,7 +123,7 @@ def _ingest_file(
         tree=content.tree,
         events=content.events,
         sum_of_weights=content.sum_of_weights,
-        sha256=None if is_url(path) else sha256(Path(path)),
+        sha256=None if is_url(path) else checksum(Path(path)),
         size=content.size,
         replicas=tuple(other for other in source.replicas if other != path),
         entries=content.entries,

@@ -7,7 +7,6 @@ processed and a missing file is never mistaken for a smaller sample.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable
@@ -202,12 +201,6 @@ def merge_parts(paths: Iterable[Path]) -> dict[str, Any]:
         "files_skipped": sum(len(p.skipped) for _, p in parts),
         "parts": [asdict(p) for _, p in parts],
     }
-
-
-def sha256(path: Path) -> str:
-    """Checksum of a local file, read in blocks."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read_json(path: Path) -> dict[str, Any]:

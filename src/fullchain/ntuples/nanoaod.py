@@ -1,6 +1,7 @@
 """Writing events as NanoAOD: one TTree `Events`, branch titles, rounded floats, ZSTD."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import uproot
 from numpy.typing import NDArray
 
 from fullchain.ntuples.branches import COLLECTIONS, RUNS, Branch, Collection
+from fullchain.root_files import recreate
 
 Array = NDArray[Any]
 
@@ -62,7 +64,9 @@ class Writer:
     def __init__(self, path: Path, bits: int) -> None:
         self.bits = bits
         self.events = 0
-        self._file = uproot.recreate(path, compression=uproot.ZSTD(COMPRESSION_LEVEL))
+        self._open = ExitStack()
+        compression = uproot.ZSTD(COMPRESSION_LEVEL)
+        self._file = self._open.enter_context(recreate(path, compression=compression))
         self._tree = self._file.mktree(
             "Events",
             _branch_types(),
@@ -109,7 +113,7 @@ class Writer:
         }
         tree = self._file.mktree("LuminosityBlocks", {k: v.dtype for k, v in blocks.items()})
         tree.extend(blocks)
-        self._file.close()
+        self._open.close()
 
 
 def _full_name(collection: Collection, branch: str) -> str:

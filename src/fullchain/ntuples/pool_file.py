@@ -13,6 +13,7 @@ from fullchain.ntuples.particles import Particles, charge_of, offsets_of, pseudo
 from fullchain.ntuples.pileup_overlay import Pool
 from fullchain.ntuples.pythia_events import Records
 from fullchain.ntuples.truth import detector_particles
+from fullchain.root_files import recreate
 
 Array = NDArray[Any]
 
@@ -32,7 +33,7 @@ def write(path: Path, blocks: list[Particles], block_size: int) -> None:
 
     Momenta in GeV, production vertices in cm, float32.
     """
-    with uproot.recreate(path, compression=uproot.ZSTD(5)) as file:
+    with recreate(path, compression=uproot.ZSTD(5)) as file:
         types = {name: np.dtype("float32") for name in COLUMNS} | {"pdgId": np.dtype("int32")}
         inner = ", ".join(f'"{name}": {kind}' for name, kind in types.items())
         tree = file.mktree(

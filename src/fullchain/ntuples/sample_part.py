@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fullchain.atomic import atomic
+from fullchain.checksums import checksum
 from fullchain.errors import InputError
 from fullchain.ntuples import manifests, pool_file, processes, pythia_events
 from fullchain.ntuples.detector_settings import DetectorSettings
@@ -77,13 +78,13 @@ def write_part(
         if showers is not None:
             showers.check()
             print(showers.summary(), file=sys.stderr)
-        checksum, size = manifests.sha256(temporary), temporary.stat().st_size
+        digest, size = checksum(temporary), temporary.stat().st_size
     file = manifests.SourceFile(
         path=ntuple.name,
         tree="Events",
         events=len(weights),
         sum_of_weights=math.fsum(weights),
-        sha256=checksum,
+        sha256=digest,
         size=size,
         entries=len(weights),
         sum_of_event_weights=math.fsum(weights),

@@ -2,12 +2,11 @@
 
 import ast
 import importlib.resources
-import json
 from pathlib import Path
 
 from fullchain.errors import InputError
 from fullchain.paper.lineage import Job, job_from_record
-from fullchain.provenance import SUFFIX
+from fullchain.provenance import SUFFIX, read_record
 
 
 def read_jobs(folder: Path) -> list[Job]:
@@ -21,10 +20,14 @@ def read_jobs(folder: Path) -> list[Job]:
     jobs = []
     for path in sorted(folder.rglob(f"*{SUFFIX}")):
         first = path.relative_to(folder).as_posix().removesuffix(SUFFIX)
+        record = read_record(path)
         try:
-            jobs.append(job_from_record(json.loads(path.read_text(encoding="utf-8")), first))
-        except (json.JSONDecodeError, KeyError, TypeError, IndexError) as problem:
-            raise InputError(f"{path}: not a provenance record ({problem!r}); delete it") from None
+            jobs.append(job_from_record(record, first))
+        except (KeyError, TypeError, ValueError) as problem:
+            raise InputError(
+                f"{path}: the record lacks something ({problem!r}): an older version wrote it; "
+                "delete it, and the result beside it, to make both again"
+            ) from None
     return jobs
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import numpy.typing as npt
-import uproot
 
 from fullchain.atomic import atomic
 from fullchain.errors import InputError
+from fullchain.root_files import recreate
 
 Array = npt.NDArray[Any]
 Columns = Mapping[str, Array]
@@ -54,7 +54,7 @@ def write_friend(
     flat["jet"] = np.asarray(jets["jet"], dtype=np.int32)
     flat["variation"] = place.astype(np.int16)
     flat |= {name: np.asarray(jets[name], dtype=np.float32) for name in scores}
-    with atomic(path) as temporary, uproot.recreate(temporary) as root:
+    with atomic(path) as temporary, recreate(temporary) as root:
         tree = root.mktree("Jets", {name: values.dtype for name, values in flat.items()})
         tree.extend(flat)
         root["variations"] = "\n".join(names)

@@ -7,6 +7,7 @@ Besides, each jet carries the checksum of the name of its file and its row there
 from __future__ import annotations
 
 import zlib
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +21,7 @@ from fullchain.ntuples.jet_files.jets import Array, Jets
 from fullchain.ntuples.jet_files.observable_table import TableRows
 from fullchain.ntuples.layouts.detect import JETCLASS
 from fullchain.ntuples.particles import CHARGE
+from fullchain.root_files import recreate
 
 COMPRESSION_LEVEL = 5
 _CODES = np.array(sorted(CHARGE))
@@ -38,7 +40,9 @@ class JetWriter:
     def __init__(self, path: Path) -> None:
         self.jets = 0
         self.sum_of_weights = 0.0
-        self._file = uproot.recreate(path, compression=uproot.ZSTD(COMPRESSION_LEVEL))
+        self._open = ExitStack()
+        compression = uproot.ZSTD(COMPRESSION_LEVEL)
+        self._file = self._open.enter_context(recreate(path, compression=compression))
         self._tree: Any = None
         self._names: set[str] = set()
 
@@ -51,7 +55,7 @@ class JetWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self._open.__exit__(kind, error, traceback)
 
     def write(self, jets: Jets | TableRows, source: str) -> None:
         """Append jets of the file at ``source``; all calls need the same classes, or columns."""
