@@ -1,11 +1,13 @@
 """Fixtures that several stages use."""
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import hypothesis
 import pytest
@@ -33,6 +35,17 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no folder {SHARED_DATA.name} with real CMS files beside the project")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def toy_events() -> ModuleType:
+    """What the tests of the stage jets write small files of events with."""
+    path = PROJECT / "tests/jets/conftest.py"
+    spec = importlib.util.spec_from_file_location("toy_events", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

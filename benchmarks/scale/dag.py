@@ -12,13 +12,12 @@ finished run ours is what a run with nothing to do takes.
 
 import argparse
 import json
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from command_time import command_time
 
 from fullchain.dag.plan import in_order, planned
 
@@ -49,18 +48,8 @@ rule one:
 
 def dry_run(folder: Path, *options: str) -> tuple[float, float]:
     """Wall and CPU time [s]."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-n", "--cores", "1", "--quiet", "all", *options],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
-    wall = time.perf_counter() - start
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        sys.exit(done.stdout + done.stderr)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    words = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", "--quiet", "all", *options]
+    return command_time(words, folder)
 
 
 def main() -> None:

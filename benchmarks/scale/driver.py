@@ -13,13 +13,12 @@ two are measured in turn; the ratio is that of each pair: its median and range.
 import argparse
 import json
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from command_time import command_time
 
 PROJECT = Path(__file__).resolve().parents[2]
 LIMIT = 1.5
@@ -89,21 +88,14 @@ def run(kind: str, jobs: int) -> tuple[float, float]:
         if kind == "ours":
             for name in ("rules", "config", "workflow", "profiles"):
                 (folder / name).symlink_to(PROJECT / name)
-        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        done = subprocess.run(
+        times = command_time(
             [*(sys.executable, "-m", "snakemake", "--cores", "1"), "--config", f"jobs={jobs}"],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(PROJECT / "src")},
-            capture_output=True,
-            text=True,
+            folder,
+            {**os.environ, "PYTHONPATH": str(PROJECT / "src")},
         )
-        wall = time.perf_counter() - start
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if done.returncode:
-            sys.exit(done.stdout + done.stderr)
         if len(list(folder.rglob("trivial/*.txt"))) != jobs:
             sys.exit(f"{kind}: not all of {jobs} jobs have run")
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return times
 
 
 def per_job(kind: str, few: int, many: int) -> tuple[float, float]:

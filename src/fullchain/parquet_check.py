@@ -1,9 +1,12 @@
-"""A look at a Parquet file that may be damaged, before its columns are read.
+"""Reading Parquet files that may be damaged: whatever is wrong with one is an InputError.
 
 Where the description of a column in the footer contradicts the schema, Arrow (26) ends the whole
-process in place of raising an error; found by damaging files at random.
+process in place of raising an error; found by damaging files at random. The footer is therefore
+looked at before columns are read.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,3 +39,71 @@ def check_footer(path: Path, file: pq.ParquetFile) -> None:
                 f"{path}: damaged (the columns of row group {group} are not those of the schema); "
                 "run the step that makes it again"
             )
+
+
+@contextmanager
+def opened(path: Path, what: str = "Parquet file") -> Iterator[pq.ParquetFile]:
+    """Open a file whose footer is sound, for a block; what Arrow refuses in it names the file.
+
+    Parameters
+    ----------
+    what
+        What the file should be, for messages: "table of jets".
+
+    Raises
+    ------
+    InputError
+        The file is missing, is none, or is damaged.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            check_footer(path, file)
+            yield file
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run the step that makes it") from None
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
+        raise InputError(
+            f"{path}: not a {what}, or damaged ({problem}); run the step that makes it again"
+        ) from None
+
+
+def schema_of(path: Path, what: str = "Parquet file") -> pa.Schema:
+    """Give the schema of a file. Raises InputError as `opened` does."""
+    with opened(path, what) as file:
+        return file.schema_arrow
+
+
+def read_columns(path: Path, names: Sequence[str], what: str = "Parquet file") -> pa.Table:
+    """Read columns that the file has, in this order, and look whether they are sound.
+
+    Raises InputError as `opened` does, and where a column has missing values.
+    """
+    with opened(path, what) as file:
+        table = file.read(columns=list(names)).select(list(names))
+        return _sound(path, table, what)
+
+
+def read_batches(
+    path: Path, names: Sequence[str], rows: int, what: str = "Parquet file"
+) -> Iterator[pa.Table]:
+    """Read columns that the file has, in this order, at most `rows` rows at once.
+
+    Raises InputError as `read_columns` does.
+    """
+    with opened(path, what) as file:
+        # one group of rows after the other: of a whole file Arrow reads ahead
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(rows, row_groups=[group], columns=list(names)):
+                table = pa.Table.from_batches([batch]).select(list(names))
+                yield _sound(path, table, what)
+
+
+def _sound(path: Path, table: pa.Table, what: str) -> pa.Table:
+    table.validate(full=True)
+    for name in table.column_names:
+        if table[name].null_count:
+            raise InputError(
+                f"{path}: column {name!r} has {table[name].null_count} missing values, which a "
+                f"{what} must not have; run the step that makes it again"
+            )
+    return table

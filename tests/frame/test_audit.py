@@ -96,10 +96,80 @@ def test_a_pip_audit_that_fails_is_no_pass(audit: ModuleType, tmp_path: Path) ->
     assert audit.judge("a.lock", found, {})[0] == audit.NOT_AUDITED
 
 
-def test_local_versions_are_asked_for_without_their_label(audit: ModuleType) -> None:
-    lock = "# made+by x\ntorch==2.13.0+cpu ; sys_platform == 'linux'\nattrs==26.1.0\n"
-    wanted = "# made+by x\ntorch==2.13.0 ; sys_platform == 'linux'\nattrs==26.1.0\n"
-    assert audit.without_local_labels(lock) == wanted
+# In place of pip-audit: looks up what it is given but `absent`, and writes down each request.
+STAND_IN = """#!/bin/sh
+cat "$2" >> {folder}/asked; echo end >> {folder}/asked
+echo '{{"dependencies": ['
+sed -e /^absent=/d -e 's/\\(.*\\)==\\(.*\\)/{{"name": "\\1", "version": "\\2", "vulns": []}},/' "$2"
+echo '{{"name": "extra", "version": "1", "vulns": []}}]}}'
+"""
+
+LOCK = """# made by x
+torch==2.13.0+cpu ; sys_platform == 'linux'
+numpy==2.4.6 ; python_full_version < '3.12'
+numpy==2.5.5 ; python_full_version >= '3.12'
+Pyreadline3==2026.04.1 ; sys_platform == 'win32'
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Path:
+    program = tmp_path / "pip-audit"
+    program.write_text(STAND_IN.format(folder=tmp_path))
+    program.chmod(0o755)
+    return program
+
+
+def test_every_version_is_asked_for_whatever_its_marker(
+    audit: ModuleType, stand_in: Path, tmp_path: Path
+) -> None:
+    lock = tmp_path / "a.lock"
+    lock.write_text(LOCK)
+    found = audit.ask(stand_in, lock)
+    assert (tmp_path / "asked").read_text().split() == [
+        "torch==2.13.0", "numpy==2.4.6", "pyreadline3==2026.4.1", "end", "numpy==2.5.5", "end",
+    ]  # fmt: skip
+    assert not found.unknown
+    assert {("numpy", "2.4.6"), ("numpy", "2.5.5"), ("torch", "2.13.0")} < found.audited
+
+
+def test_a_version_that_the_answer_lacks_is_no_pass(
+    audit: ModuleType, stand_in: Path, tmp_path: Path
+) -> None:
+    lock = tmp_path / "a.lock"
+    lock.write_text(LOCK + "absent==1.0 ; sys_platform == 'win32'\n")
+    found = audit.ask(stand_in, lock)
+    assert list(found.unknown) == ["absent 1.0"]
+    assert audit.judge("a.lock", found, {})[0] == audit.NOT_AUDITED
+
+
+def test_a_line_that_pins_nothing_is_refused(audit: ModuleType) -> None:
+    with pytest.raises(ValueError, match="without a version: attrs>=26"):
+        audit.pinned("attrs>=26\n")
+    with pytest.raises(ValueError, match="pins nothing"):
+        audit.pinned("# nothing\n")
+
+
+def test_all_locks_of_the_project_can_be_read(audit: ModuleType, project: Path) -> None:
+    for name in audit.LOCKS:
+        lines = (project / "envs" / name).read_text().splitlines()
+        pins = audit.pinned("\n".join(lines))
+        assert len(pins) == sum("==" in line.split(";")[0] for line in lines if line[0] != "#")
+
+
+def test_an_audit_that_fails_is_not_taken_for_a_vulnerability(
+    audit: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["audit", "--program", str(tmp_path / "none")])
+    assert audit.main() == audit.NOT_AUDITED
+    assert "NOT AUDITED" in capsys.readouterr().out
+    (tmp_path / "advisories.toml").write_text("accepted = 3\n")
+    monkeypatch.setattr(audit, "FOLDER", tmp_path)
+    assert audit.main() == audit.NOT_AUDITED
+    assert "advisories.toml" in capsys.readouterr().out
 
 
 def test_the_worst_lock_counts(audit: ModuleType) -> None:

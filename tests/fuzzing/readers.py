@@ -48,11 +48,48 @@ def archive(path: Path) -> None:
 
 
 def jets(path: Path) -> None:
-    from fullchain.jets.histograms import read_jets
+    from fullchain.jets.histograms import fill_lund, read_jets
     from fullchain.tagging import jets_reading
+    from fullchain.unfolding import pair
+    from fullchain.unfolding.pair_settings import PairSettings
 
-    read_jets(path)
+    for _ in read_jets(path):
+        pass
+    fill_lund("sample", [path], 0.8)
     jets_reading.read([path], ["pt", "mass"], 30, lambda found: np.ones(len(found["pt"]), bool))
+    pair.pairs(pair.read_jets(path), PairSettings(sample="sample", label=None))
+
+
+def scores(path: Path) -> None:
+    from fullchain.inference.jet_tables import read_parts
+    from fullchain.tagging import score_files
+
+    # the jets that these are the scores of, whole
+    jets_of_them = path.parent.parent / "jets.parquet"
+    for _ in score_files.stream_scored([jets_of_them], path, ["pt"], score_files.score_names(path)):
+        pass
+    score_files.read_scores(path, score_files.score_names(path))
+    score_files.working_point(path)
+    for _ in read_parts("sample", [jets_of_them], path):
+        pass
+
+
+def events(path: Path) -> None:
+    from fullchain.unfolding import event_table
+
+    event_table.read([path], event_table.observables(path), shifts=["up"], factors=["isr"])
+
+
+def unfolded(path: Path) -> None:
+    from fullchain.unfolding import unfolded_file
+
+    unfolded_file.read(path)
+
+
+def summary_events(path: Path) -> None:
+    from fullchain.inference.summary_events import read_events
+
+    read_events(path)
 
 
 def weights(path: Path) -> None:
@@ -100,7 +137,21 @@ def workspace(path: Path) -> None:
 
 READERS: dict[str, Callable[[Path], None]] = {
     one.__name__: one
-    for one in (root, showers, archive, jets, weights, model, configuration, manifest, workspace)
+    for one in (
+        root,
+        showers,
+        archive,
+        jets,
+        scores,
+        events,
+        unfolded,
+        summary_events,
+        weights,
+        model,
+        configuration,
+        manifest,
+        workspace,
+    )
 }
 
 

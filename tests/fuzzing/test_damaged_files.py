@@ -5,7 +5,6 @@ and time. `make fuzz` does the same with many more examples and other chance eac
 """
 
 import copy
-import importlib.util
 import json
 import os
 import select
@@ -27,10 +26,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fullchain.calorimetry import shower_file
+from fullchain.inference import summary_events
 from fullchain.jets import cluster
 from fullchain.learning import torch_file
 from fullchain.pileup.weight_file import weight_writer
 from fullchain.step import Given
+from fullchain.tagging.arrow_columns import to_numpy
+from fullchain.tagging.jets_reading import IDENTITY
+from fullchain.tagging.score_files import ScoreWriter, score_columns
+from fullchain.unfolding import event_table, unfolded_file
+from fullchain.unfolding.sample import Level, Simulation
+from fullchain.unfolding.unfolded import Unfolded
 
 LONG = int(os.environ.get("FULLCHAIN_FUZZ", "0"))
 SECONDS = 120.0
@@ -95,22 +101,14 @@ def reader() -> Iterator[Reader]:
 # The whole files.
 
 
-def module_at(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("events_for_fuzzing", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory, project: Path, toy_events: ModuleType) -> Path:
     """A folder with a whole file of each kind."""
     folder = tmp_path_factory.mktemp("whole")
-    toys = module_at(project / "tests/jets/conftest.py")
     rng = np.random.default_rng(7)
-    toys.write_events(folder / "root.root", [toys.one_event(rng) for _ in range(4)])
-    toys.write_manifest(folder, folder / "root.root").rename(folder / "manifest.json")
+    events = [toy_events.one_event(rng) for _ in range(4)]
+    toy_events.write_events(folder / "root.root", events)
+    toy_events.write_manifest(folder, folder / "root.root").rename(folder / "manifest.json")
     values = json.loads((folder / "manifest.json").read_text())
     for file in values["files"]:
         file["path"] = "damaged/root.root"
@@ -123,6 +121,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
         summary=folder / "summary/jets.json",
         settings=Given({"seed": 1, "jets": {"shifts": {}}}),
     )
+    write_scores(folder / "scores.parquet", pq.read_table(folder / "jets.parquet"))
+    write_events(folder, rng)
     energies = rng.uniform(1e3, 1e4, 20)
     voxels = rng.uniform(0, 10, (20, 9)).astype(np.float32)
     shower_file.write(folder / "showers.h5", shower_file.Showers(energies, voxels))
@@ -138,6 +138,46 @@ def whole(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
     (folder / "workspace.json").write_text(json.dumps(WORKSPACE))
     (folder / "damaged").mkdir()
     return folder
+
+
+def write_scores(path: Path, jets: pa.Table) -> None:
+    """Write scores of three classes for jets."""
+    columns = {name: to_numpy(jets[name].combine_chunks()) for name in IDENTITY}
+    numbers = np.linspace(0, 1, len(jets))
+    classes = ["t", "W", "q"]
+    columns |= {name: numbers for name in ("score", "fold", *score_columns(classes))}
+    columns["split"] = np.full(len(jets), "test")
+    with ScoreWriter(path, classes, 1, working_point=0.5) as writer:
+        writer.write(columns)
+
+
+def write_events(folder: Path, rng: np.random.Generator) -> None:
+    """Write events for unfolding, unfolded ones, and events of an analysis for summaries."""
+    values = rng.normal(size=(20, 2))
+    ids = np.stack([np.ones(20), np.ones(20), np.arange(20)], axis=1).astype(np.int64)
+    level = Level(values, rng.random(20) < 0.8)
+    one = np.ones(20)
+    names = ("mass", "width")
+    simulation = Simulation(names, level, level, one, ids, {"up": level}, {"isr": one})
+    units = {"mass": "GeV", "width": ""}
+    event_table.write(folder / "events.parquet", simulation, units, {"sample": "tt"})
+    weights = {"nominal": one, "data_0": one}
+    found = Unfolded(names, values, ids, one, weights, {"method": "toy", "units": units})
+    unfolded_file.write(folder / "unfolded.parquet", found)
+    inside = {"nominal": one > 0, "jes_up": level.passed}
+    summary_events.write_events(
+        folder / "summary_events.parquet",
+        summary_events.Events(
+            np.repeat(["tt", "qcd"], 10),
+            np.full(20, ""),
+            np.full(20, "test"),
+            one,
+            {"w_isr_up": one},
+            inside,
+            dict.fromkeys(inside, values),
+            {"pfn": dict.fromkeys(inside, one)},
+        ),
+    )
 
 
 WORKSPACE = {
@@ -176,6 +216,10 @@ BINARY = {
     "showers": "showers.h5",
     "archive": "archive.npz",
     "jets": "jets.parquet",
+    "scores": "scores.parquet",
+    "events": "events.parquet",
+    "unfolded": "unfolded.parquet",
+    "summary_events": "summary_events.parquet",
     "weights": "weights.parquet",
     "model": "model.pt",
     "configuration": "configuration.yaml",
@@ -306,7 +350,8 @@ def test_changed_structure(reader: Reader, whole: Path, kind: str) -> None:
 
 
 def test_missing_columns_of_our_tables(reader: Reader, whole: Path) -> None:
-    for kind in ("jets", "weights"):
+    tables = [kind for kind, name in BINARY.items() if name.endswith(".parquet")]
+    for kind in tables:
         table = pq.read_table(whole / BINARY[kind])
         for name in table.column_names:
             place, nothing = table.column_names.index(name), pa.nulls(len(table))

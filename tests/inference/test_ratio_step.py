@@ -265,10 +265,10 @@ def test_tables_and_settings_go_together(tmp_path):
     events = write(tmp_path / "events.parquet", own_columns(300))
     with pytest.raises(InputError, match=r"set inference\.ratio\.own\.features"):
         run(tmp_path, SMALL, events=events)
-    with pytest.raises(InputError, match="no such table"):
+    with pytest.raises(InputError, match=r"none\.parquet: no such file"):
         run(tmp_path, OWN, events=[tmp_path / "none.parquet"])
     (tmp_path / "text.parquet").write_text("no table")
-    with pytest.raises(InputError, match="not a Parquet table"):
+    with pytest.raises(InputError, match="not a table of events"):
         run(tmp_path, OWN, events=[tmp_path / "text.parquet"])
 
 

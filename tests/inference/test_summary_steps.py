@@ -1,6 +1,7 @@
 """The steps prepare and summarise on the small analysis, and what is made of their numbers."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -53,6 +54,15 @@ def prepared(analysis, tmp_path_factory):
     out = tmp_path_factory.mktemp("summaries")
     run_prepare(analysis, out)
     return out
+
+
+def test_two_events_with_the_same_numbers_are_refused(analysis, tmp_path):
+    for folder in ("jets", "tagging", "ntuples"):
+        shutil.copytree(analysis.root / folder, tmp_path / folder)
+    parts = [tmp_path / f"jets/tt/{number:04d}.parquet" for number in range(2)]
+    shutil.copy(*parts)
+    with pytest.raises(InputError, match=r"jets/tt: two events have the numbers 1:1:0"):
+        run_prepare(type(analysis)(tmp_path), tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -229,6 +229,20 @@ def test_a_number_that_is_none_is_named_by_file_and_jet(files, column, message):
         files.fill()
 
 
+def test_two_events_of_one_part_with_the_same_numbers_are_refused(files):
+    files.write("zprime", event=lambda event: event % 50)
+    with pytest.raises(InputError, match=r"jets/zprime/0000.parquet: two events have the numbers"):
+        files.fill()
+    with pytest.raises(InputError, match=r"1:1:0 .*set files_per_job of the sample to 1"):
+        files.fill()
+
+
+def test_two_parts_may_have_the_same_numbers(files):
+    before = files.fill()["accounts"]
+    files.write("zprime", luminosityBlock=lambda block: (block - 1) % 4 + 1)
+    assert files.fill()["accounts"] == before
+
+
 def test_scores_that_are_missing_or_of_others_are_named(files):
     files.scores("zprime").unlink()
     with pytest.raises(InputError, match=r"scores/zprime.parquet: no such file"):

@@ -238,7 +238,11 @@ def test_a_part_given_twice_is_named(run):
         (
             "templates",
             lambda run: run.accounts("inference/ttbar/templates.json", Account(109, 109)),
-            ["inference templates, ttbar read 109 events with jets", "wrote 110"],
+            [
+                "inference templates, ttbar read 109 events with jets",
+                "wrote 110",
+                "equal numbers (run, luminosity block, event)",
+            ],
         ),
         (
             "pairs",

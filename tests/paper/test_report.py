@@ -336,7 +336,7 @@ def test_figures_that_nobody_draws_any_more_disappear(run):
     ("name", "message"),
     [
         ("ntuples/tt/manifest.json", "not a sample manifest"),
-        ("jets/tt/0001.json", "not the summary of a part"),
+        ("jets/tt/0001.json", "not a part summary"),
     ],
 )
 def test_broken_manifests_are_named(run, name, message):

@@ -24,22 +24,14 @@ ENCRYPT = importlib.util.find_spec("cryptography") is not None
 EVENTS = 40
 
 
-def module_at(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("events_of_jets", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def manifest(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def manifest(toy_events: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A part of one file."""
     folder = tmp_path_factory.mktemp("events")
-    toys = module_at(project / "tests/jets/conftest.py")
     rng = np.random.default_rng(7)
-    toys.write_events(folder / "a.root", [toys.one_event(rng) for _ in range(EVENTS)])
-    return Path(toys.write_manifest(folder, folder / "a.root"))
+    events = [toy_events.one_event(rng) for _ in range(EVENTS)]
+    toy_events.write_events(folder / "a.root", events)
+    return Path(toy_events.write_manifest(folder, folder / "a.root"))
 
 
 def made(manifest: Path, folder: Path, **options: Any) -> tuple[bytes, bytes]:

@@ -62,3 +62,29 @@ def test_more_or_fewer_scores_than_jets_are_named(jets, scores):
         list(stream_scored([jets, jets], scores, ["pt"]))
     with pytest.raises(InputError, match=f"{number} scores for 0 jets"):
         list(stream_scored([], scores, ["pt"]))
+
+
+def test_damaged_scores_are_named(jets, scores):
+    content = bytearray(scores.read_bytes())
+    content[40:400] = b"\xff" * 360  # data of the first columns; the footer is whole
+    scores.write_bytes(content)
+    for read in (read_scores, lambda path: list(stream_scored([jets], path, ["pt"]))):
+        with pytest.raises(InputError, match=r"scores\.parquet: not a file of scores, or damaged"):
+            read(scores)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "message"),
+    [
+        ("score", pyarrow.nulls(26, pyarrow.float32()), "'score' has 26 missing values"),
+        ("score", pyarrow.array(["0.5"] * 26), "column score is of type string"),
+        ("split", pyarrow.array([0.5] * 26), "column split is of type double"),
+    ],
+)
+def test_columns_that_are_not_scores_are_named(scores, name, column, message):
+    table = pyarrow.parquet.read_table(scores)
+    assert len(table) == 26
+    place = table.column_names.index(name)
+    pyarrow.parquet.write_table(table.set_column(place, name, column), scores)
+    with pytest.raises(InputError, match=rf"scores\.parquet: .*{message}"):
+        read_scores(scores)

@@ -15,9 +15,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from fullchain.accounting import Account
 from fullchain.errors import InputError
 from fullchain.learning.calibration import fit_temperature
 from fullchain.learning.calibration import probabilities as probabilities_of
+from fullchain.learning.rows import Table
 from fullchain.settings import validate
 from fullchain.step import Given
 from fullchain.tagging import (
@@ -327,3 +329,14 @@ def test_a_network_does_not_import_the_libraries_of_others() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("lengths", [(3, 1), (3, 3)])
+def test_tensors_that_lost_jets_are_refused(lengths: tuple[int, int]) -> None:
+    batches = {
+        part: Table({"weight": torch.ones(length), "x": torch.ones(length, 2)})
+        for part, length in zip(training_data.USED, lengths, strict=True)
+    }
+    accounts = {"tt": Account(7, 3, {"of no class": 4}), "qcd": Account(2, 2)}
+    with pytest.raises(InputError, match=rf"weight of {sum(lengths)} jets, but 5 were chosen"):
+        training_data._check_kept(batches, accounts)

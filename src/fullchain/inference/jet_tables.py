@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fullchain.errors import InputError
+from fullchain.parquet_check import read_batches, read_columns, schema_of
 
 Array = NDArray[Any]
 
@@ -23,6 +23,15 @@ WEIGHT_PREFIX = "w_"
 TRAINING = "train"
 BATCH = 65_536
 """Rows of scores that are read at once."""
+
+OF_ONE_PART = (
+    "Simulation that numbers the events of each file from 1 does that: set files_per_job of the "
+    "sample to 1, or give each file a luminosity block of its own where it is made"
+)
+OF_ALL_PARTS = (
+    "Simulation that numbers the events of each file from 1 does that: give each file a luminosity "
+    "block of its own where it is made"
+)
 
 
 @dataclass(frozen=True)
@@ -138,17 +147,18 @@ def read_parts(
     ------
     InputError
         A file is missing or lacks a column, or the rows of scores and jets do not belong together,
-        or a pT, weight or score is not a finite number.
+        or a pT, weight or score is not a finite number, or two events have the same numbers.
     """
     rows = _Scores(scores)
     start = 0
     for path in parts:
-        schema = _open(path).schema_arrow
+        schema = schema_of(path)
         weights = [name for name in schema.names if name.startswith(WEIGHT_PREFIX)]
         columns = _read(path, list(dict.fromkeys([*NEEDED, *wanted, *weights])))
         stop = start + len(columns["event"])
         theirs = rows.take(stop - start)
         _check_rows(columns, theirs, start, stop, path, scores)
+        check_numbers(columns, str(path), OF_ONE_PART)
         units = {
             name: (schema.field(name).metadata or {}).get(b"unit", b"").decode() for name in wanted
         }
@@ -166,26 +176,62 @@ def read_parts(
         )
 
 
+def check_numbers(jets: Mapping[str, Array], where: str, advice: str) -> None:
+    """Refuse events that share run, luminosity block and event number.
+
+    Jets are put together to events by these numbers: those of two events would become one event.
+    No event has two jets of one index in the same variation. Two events whose jets have different
+    indices, because jets were cut away, are not seen here: `paper account` counts one too few.
+
+    Parameters
+    ----------
+    jets
+        Columns of `IDENTITY`, of all variations.
+    where
+        File or folder of the jets, named by sample and part, for messages.
+    advice
+        What to do, for messages.
+
+    Raises
+    ------
+    InputError
+        Names the first such event.
+    """
+    _, variation = np.unique(jets["variation"].astype(str), return_inverse=True)
+    names = ("jet", "event", "luminosityBlock", "run")
+    keys = [variation, *(jets[name] for name in names)]
+    order = np.lexsort(keys)
+    same = np.ones(max(len(order) - 1, 0), dtype=bool)
+    for column in keys:
+        same &= column[order[1:]] == column[order[:-1]]
+    rows = order[1:][same]
+    if len(rows):
+        first = int(rows[0])
+        raise InputError(
+            f"{where}: two events have the numbers {jets['run'][first]}:"
+            f"{jets['luminosityBlock'][first]}:{jets['event'][first]} (run:luminosity block:event);"
+            f" jets are put together to events by them. {advice}"
+        )
+
+
 class _Scores:
     """The rows of a file of scores, taken from the top a few at a time."""
 
     names = (*IDENTITY, "score", "split")
 
     def __init__(self, path: Path) -> None:
-        file = _open(path)
-        _require(path, file.schema_arrow.names, self.names)
-        self.batches = file.iter_batches(batch_size=BATCH, columns=list(self.names))
-        self.left = pa.Table.from_batches(
-            [], pa.schema([file.schema_arrow.field(one) for one in self.names])
-        )
+        found = schema_of(path)
+        _require(path, found.names, self.names)
+        self.batches = read_batches(path, self.names, BATCH)
+        self.left = pa.schema([found.field(one) for one in self.names]).empty_table()
 
     def take(self, count: int) -> dict[str, Array]:
         """Give the next `count` rows, or as many as there are."""
         pieces = [self.left]
         have = self.left.num_rows
-        while have < count and (batch := next(self.batches, None)) is not None:
-            pieces.append(pa.Table.from_batches([batch]))
-            have += batch.num_rows
+        while have < count and (piece := next(self.batches, None)) is not None:
+            pieces.append(piece)
+            have += piece.num_rows
         table = pa.concat_tables(pieces)
         self.left = table.slice(count)
         taken = table.slice(0, count)
@@ -207,15 +253,6 @@ def _array(column: pa.ChunkedArray) -> Array:
     return words[encoded.indices.to_numpy(zero_copy_only=False)]
 
 
-def _open(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError) as problem:
-        raise InputError(f"{path}: not a Parquet file ({problem})") from None
-
-
 def _require(path: Path, present: Sequence[str], names: Sequence[str]) -> None:
     for name in names:
         if name not in present:
@@ -223,9 +260,8 @@ def _require(path: Path, present: Sequence[str], names: Sequence[str]) -> None:
 
 
 def _read(path: Path, names: list[str]) -> dict[str, Array]:
-    with _open(path) as file:
-        _require(path, file.schema_arrow.names, names)
-        table = file.read(columns=names)
+    _require(path, schema_of(path).names, names)
+    table = read_columns(path, names)
     return {name: _array(table[name]) for name in names}
 
 

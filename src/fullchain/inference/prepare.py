@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fullchain.atomic import atomic, write_text
 from fullchain.errors import InputError
 from fullchain.inference.analysis_settings import Analysis, Selection
 from fullchain.inference.building import samples_of
+from fullchain.inference.jet_tables import OF_ALL_PARTS, check_numbers
 from fullchain.inference.summaries_settings import SummariesSettings
 from fullchain.inference.summary_events import (
     IDENTITY,
@@ -27,6 +27,7 @@ from fullchain.inference.summary_nuisances import nuisances
 from fullchain.inference.template_file import NOMINAL, read_manifests
 from fullchain.inference.yields import PER_FB
 from fullchain.learning.split import fold, parts
+from fullchain.parquet_check import read_columns, schema_of
 from fullchain.progress import track
 from fullchain.step import Given, Input, Option, Output
 from fullchain.tagging import high_level
@@ -184,16 +185,11 @@ def _parts(jets: list[Path]) -> dict[str, list[Path]]:
 
 
 def _read(path: Path, names: list[str]) -> dict[str, Array]:
-    try:
-        present = pq.read_schema(path).names
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError) as problem:
-        raise InputError(f"{path}: not a Parquet file ({problem})") from None
+    present = schema_of(path).names
     missing = [name for name in names if name not in present]
     if missing:
         raise InputError(f"{path}: has no column {', '.join(missing)}")
-    table = pq.read_table(path, columns=names)
+    table = read_columns(path, names)
     return {name: np.asarray(table[name].to_numpy()) for name in names}
 
 
@@ -207,10 +203,11 @@ def _events(
     """Events of a sample, and their features by variation, not yet standardised."""
     needed = [*IDENTITY, "variation", "jet", "weight", "pt"]
     observables = high_level.columns(chosen.features)
-    factors = [name for name in pq.read_schema(files[0]).names if name.startswith("w_")]
+    factors = [name for name in schema_of(files[0]).names if name.startswith("w_")]
     wanted = list(dict.fromkeys([*needed, *observables, *factors]))
     read = [_read(path, wanted) for path in files]
     columns = {name: np.concatenate([one[name] for one in read]) for name in wanted}
+    check_numbers(columns, str(files[0].parent), OF_ALL_PARTS)
     first, rows = pair(columns, window)
     if NOMINAL not in rows:
         raise InputError(

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
@@ -14,6 +12,7 @@ from fullchain.errors import InputError
 from fullchain.inference.likelihood_ratio import Events
 from fullchain.inference.ratio_settings import OwnEventsSettings, RatioSettings
 from fullchain.inference.ratio_source import SHARED, Experiments, Simulated, TemplateEvents
+from fullchain.parquet_check import read_columns, schema_of
 from fullchain.seeds import stream
 
 Array = npt.NDArray[np.float64]
@@ -181,18 +180,11 @@ def read_data(paths: Sequence[Path], own: OwnEventsSettings) -> Tensor:
 def _read(paths: Sequence[Path], columns: list[str]) -> dict[str, Array]:
     pieces: dict[str, list[Array]] = {name: [] for name in columns}
     for path in paths:
-        try:
-            file = pq.ParquetFile(path)
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such table of events") from None
-        except (OSError, pa.ArrowException) as problem:
-            raise InputError(f"{path}: not a Parquet table ({problem})") from None
-        missing = [name for name in columns if name not in file.schema_arrow.names]
+        there = schema_of(path, "table of events").names
+        missing = [name for name in columns if name not in there]
         if missing:
-            raise InputError(
-                f"{path}: no column {missing[0]}; there are {', '.join(file.schema_arrow.names)}"
-            )
-        table = file.read(columns=columns)
+            raise InputError(f"{path}: no column {missing[0]}; there are {', '.join(there)}")
+        table = read_columns(path, columns, "table of events")
         for name in columns:
             try:
                 pieces[name].append(np.asarray(table[name].to_numpy(), dtype=float))

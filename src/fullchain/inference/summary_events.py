@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fullchain.errors import InputError
 from fullchain.inference.events import pair_jets
 from fullchain.inference.template_file import NOMINAL
+from fullchain.parquet_check import read_columns, schema_of
 
 Array = NDArray[Any]
 
@@ -234,24 +235,23 @@ def read_events(path: Path) -> Events:
     InputError
         The file is missing, or is not one of events.
     """
-    try:
-        table = pq.read_table(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run inference prepare") from None
-    except (OSError, ValueError) as problem:
-        raise InputError(f"{path}: not a Parquet file ({problem})") from None
-    names = table.column_names
-    if f"selected:{NOMINAL}" not in names:
-        raise InputError(f"{path}: not events of inference prepare; run it again")
+    names = schema_of(path, "file of events").names
+    variations = [name.split(":", 1)[1] for name in names if name.startswith("selected:")]
+    scores = list(dict.fromkeys(name.split(":")[1] for name in names if name.startswith("score:")))
+    needed = ["process", "alternative", "part", "weight", f"selected:{NOMINAL}"]
+    needed += [f"features:{name}" for name in variations]
+    needed += [f"score:{score}:{name}" for score in scores for name in variations]
+    if missing := [name for name in needed if name not in names]:
+        raise InputError(
+            f"{path}: not events of inference prepare (no column {missing[0]}); run it again"
+        )
+    table = read_columns(path, names, "file of events")
 
     def column(name: str) -> Array:
         return np.asarray(table[name].to_numpy())
 
     def text(name: str) -> Array:
         return np.asarray(table[name].cast(pa.string()).to_numpy(zero_copy_only=False)).astype(str)
-
-    variations = [name.split(":", 1)[1] for name in names if name.startswith("selected:")]
-    scores = list(dict.fromkeys(name.split(":")[1] for name in names if name.startswith("score:")))
 
     def features(name: str) -> Array:
         combined = table[f"features:{name}"].combine_chunks()

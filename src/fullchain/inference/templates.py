@@ -167,7 +167,7 @@ class _Filled:
     sums: Any = field(default_factory=lambda: np.zeros(2))
     """Weights of all events, and of those outside the training split."""
     events: Any = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
-    """Numbers of the same events."""
+    """Numbers of all events, and of those in the training split."""
     entries: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     alone: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     weight_names: set[str] = field(default_factory=set)
@@ -183,7 +183,7 @@ class _Filled:
                 rows = all_events(jets).first
                 weight = jets["weight"][rows]
                 self.sums += weight.sum(), weight[outside[rows]].sum()
-                self.events += len(rows), np.count_nonzero(outside[rows])
+                self.events += len(rows), np.count_nonzero(~outside[rows])
             identities = {}
             for name, region in self.selection.regions.items():
                 events, lost = select(jets, region, self.cut)
@@ -232,9 +232,10 @@ class _Filled:
 
     def account(self) -> Account:
         """Say what became of the events without a shift: no event is in two regions."""
-        everything, outside = self.events.tolist()
+        everything, trained_on = self.events.tolist()
         chosen = sum(self.entries.values())
-        left_out = {"trained on": everything - outside, "in no region": outside - chosen}
+        # what is in no region is what is left: no step looks at these events one by one
+        left_out = {"trained on": trained_on, "in no region": everything - trained_on - chosen}
         return Account(everything, chosen, left_out, sum_read=float(self.sums[0]))
 
     def finish(self) -> tuple[Histograms, dict[str, Any]]:

@@ -12,6 +12,11 @@ JETS = "jets"
 NOMINAL_JETS = "nominal jets"
 EVENTS_WITH_JETS = "events with jets"
 
+_CAUSE = (
+    ". Where that does not help, events of one part have equal numbers (run, luminosity block, "
+    "event) and were put together: set files_per_job of the sample to 1, or number them differently"
+)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -87,10 +92,12 @@ class Ledger:
         number = sum(count for count, _ in sources)
         if number != entry.account.read:
             before = sources[0][1]
+            fewer = entry.what == EVENTS_WITH_JETS and entry.account.read < number
             files = f"{before.file}" + (f" and {len(sources) - 1} more" if sources[1:] else "")
             raise InputError(
                 f"{entry.file}: {entry.step} read {entry.account.read} {entry.what} of "
                 f"{entry.place}, but {before.step} wrote {number} ({files}); run {entry.step} again"
+                f"{_CAUSE if fewer else ''}"
             )
 
     def check_parts(self) -> None:

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,7 @@ def read_accounts(path: Path) -> list[AccountRow]:
     InputError
         The file is missing or lacks a key.
     """
-    content = _read(path, "file of accounts")
-    try:
+    with _content(path, "file of accounts") as content:
         return [
             AccountRow(
                 sample=row["sample"],
@@ -101,8 +101,6 @@ def read_accounts(path: Path) -> list[AccountRow]:
             )
             for row in content["samples"]
         ]
-    except (KeyError, TypeError) as problem:
-        raise InputError(f"{path}: not a file of accounts ({problem!r})") from None
 
 
 def read_sample(path: Path) -> SampleRow:
@@ -113,8 +111,7 @@ def read_sample(path: Path) -> SampleRow:
     InputError
         The file is missing or lacks a key.
     """
-    content = _read(path, "sample manifest")
-    try:
+    with _content(path, "sample manifest") as content:
         return SampleRow(
             name=content["sample"],
             layout=content["layout"],
@@ -124,8 +121,6 @@ def read_sample(path: Path) -> SampleRow:
             sum_of_weights=content["sum_of_weights"],
             cross_section_pb=content["cross_section_pb"],
         )
-    except (KeyError, TypeError) as problem:
-        raise InputError(f"{path}: not a sample manifest ({problem!r})") from None
 
 
 def read_cutflows(paths: Iterable[Path]) -> list[Cutflow]:
@@ -138,23 +133,21 @@ def read_cutflows(paths: Iterable[Path]) -> list[Cutflow]:
     """
     found: dict[str, Cutflow] = {}
     for path in paths:
-        one = _cutflow(path, _read(path, "part summary"))
+        with _content(path, "part summary") as content:
+            one = _cutflow(content)
         known = found.get(one.sample)
         found[one.sample] = one if known is None else _sum(path, known, one)
     return list(found.values())
 
 
-def _cutflow(path: Path, content: Mapping[str, Any]) -> Cutflow:
-    try:
-        variations = {
-            name: tuple(Cut(cut, n["events"], n["sum_of_weights"]) for cut, n in cuts.items())
-            for name, cuts in content["cutflow"].items()
-        }
-        if not variations[NOMINAL]:
-            raise KeyError(NOMINAL)
-        return Cutflow(content["sample"], variations, len(content["files_skipped"]))
-    except (KeyError, TypeError, AttributeError) as problem:
-        raise InputError(f"{path}: not the summary of a part ({problem!r})") from None
+def _cutflow(content: Mapping[str, Any]) -> Cutflow:
+    variations = {
+        name: tuple(Cut(cut, n["events"], n["sum_of_weights"]) for cut, n in cuts.items())
+        for name, cuts in content["cutflow"].items()
+    }
+    if not variations[NOMINAL]:
+        raise KeyError(NOMINAL)
+    return Cutflow(content["sample"], variations, len(content["files_skipped"]))
 
 
 def _sum(path: Path, one: Cutflow, two: Cutflow) -> Cutflow:
@@ -171,6 +164,16 @@ def _sum(path: Path, one: Cutflow, two: Cutflow) -> Cutflow:
         for name, cuts in one.variations.items()
     }
     return Cutflow(one.sample, variations, one.skipped + two.skipped)
+
+
+@contextmanager
+def _content(path: Path, what: str) -> Iterator[dict[str, Any]]:
+    """Give what a file holds, and name the file where the block does not find something in it."""
+    content = _read(path, what)
+    try:
+        yield content
+    except (AttributeError, KeyError, TypeError) as problem:
+        raise InputError(f"{path}: not a {what} ({problem!r})") from None
 
 
 def _read(path: Path, what: str) -> dict[str, Any]:

@@ -11,10 +11,13 @@ import pyarrow
 import pyarrow.parquet
 
 from fullchain.errors import InputError
+from fullchain.parquet_check import opened, read_batches, read_columns, schema_of
 from fullchain.tagging.arrow_columns import from_numpy, to_numpy
 from fullchain.tagging.jets_reading import IDENTITY, Scalars, stream
 
 SCORE = "score"
+
+_WHAT = "file of scores"
 
 BATCH = 65_536
 """Rows of scores that are read at once."""
@@ -116,13 +119,13 @@ def working_point(path: Path) -> float:
 
     Raises InputError where the file is none, or of a tagger of one generator.
     """
-    try:
-        found = (pyarrow.parquet.read_schema(path).metadata or {}).get(_WORKING_POINT.encode())
-    except (pyarrow.ArrowInvalid, OSError) as problem:
-        raise InputError(f"{path}: not a file of scores ({problem})") from None
+    found = (schema_of(path, _WHAT).metadata or {}).get(_WORKING_POINT.encode())
     if found is None:
         raise InputError(f"{path}: scores of a tagger of one generator; predict again")
-    return float(found)
+    try:
+        return float(found)
+    except ValueError:
+        raise InputError(f"{path}: damaged (no working point); predict again") from None
 
 
 class ScoreWriter:
@@ -170,54 +173,50 @@ class ScoreWriter:
 
 def score_names(path: Path) -> list[str]:
     """Columns of scores of a file, beside `score`. Raises InputError where it is none."""
-    try:
-        names = pyarrow.parquet.read_schema(path).names
-    except (pyarrow.ArrowInvalid, OSError) as problem:
-        raise InputError(f"{path}: not a file of scores ({problem})") from None
     known = {name for name, _, _ in (*_FIRST, *_LAST)}
-    return [name for name in names if name not in known]
+    return [name for name in schema_of(path, _WHAT).names if name not in known]
 
 
 def read_scores(path: Path, also: Sequence[str] = ()) -> Scalars:
     """Read a file of scores. Raises InputError where it is none, or has no column of `also`."""
     wanted = [*(name for name, _, _ in (*_FIRST, *_LAST)), *also]
-    with _opened(path, wanted) as file:
-        table = file.read(columns=wanted)
+    _checked_schema(path, wanted)
+    table = read_columns(path, wanted, _WHAT)
     return {name: to_numpy(table.column(name).combine_chunks()) for name in wanted}
 
 
-def _opened(path: Path, wanted: Sequence[str]) -> Any:
-    try:
-        file = pyarrow.parquet.ParquetFile(path)
-    except (pyarrow.ArrowInvalid, OSError) as problem:
-        raise InputError(f"{path}: not a file of scores ({problem})") from None
-    missing = [name for name in wanted if name not in file.schema_arrow.names]
+def _checked_schema(path: Path, wanted: Sequence[str]) -> Any:
+    """Schema of the columns `wanted`. Raises InputError where one is not there or of other type."""
+    found = schema_of(path, _WHAT)
+    missing = [name for name in wanted if name not in found.names]
     if missing:
         raise InputError(f"{path}: no column {', '.join(missing)}; predict again")
-    return file
+    chosen = pyarrow.schema([found.field(name) for name in wanted])
+    words = {name for name, kind, _ in (*_FIRST, *_LAST) if pyarrow.types.is_string(kind)}
+    types = pyarrow.types
+    for one in chosen:
+        text = types.is_string(one.type) or types.is_large_string(one.type)
+        number = types.is_integer(one.type) or types.is_floating(one.type)
+        if not (text if one.name in words else number):
+            raise InputError(f"{path}: column {one.name} is of type {one.type}; predict again")
+    return chosen
 
 
 class _Rows:
     """The rows of a file of scores, taken from the top a few at a time."""
 
     def __init__(self, path: Path, wanted: Sequence[str]) -> None:
-        self._file = _opened(path, wanted)
-        self.number = int(self._file.metadata.num_rows)
-        schema = pyarrow.schema([self._file.schema_arrow.field(name) for name in wanted])
-        self._left = schema.empty_table()
-        self._batches = self._groups(list(wanted))
-
-    def _groups(self, wanted: list[str]) -> Iterator[Any]:
-        # one group of rows after the other: of a whole file Arrow reads ahead
-        for group in range(self._file.num_row_groups):
-            yield from self._file.iter_batches(BATCH, row_groups=[group], columns=wanted)
+        self._left = _checked_schema(path, wanted).empty_table()
+        with opened(path, _WHAT) as file:
+            self.number = int(file.metadata.num_rows)
+        self._batches = read_batches(path, wanted, BATCH, _WHAT)
 
     def take(self, count: int) -> Scalars:
         """Give the next `count` rows, or as many as there are."""
         pieces, have = [self._left], self._left.num_rows
-        while have < count and (batch := next(self._batches, None)) is not None:
-            pieces.append(pyarrow.Table.from_batches([batch]))
-            have += batch.num_rows
+        while have < count and (piece := next(self._batches, None)) is not None:
+            pieces.append(piece)
+            have += piece.num_rows
         table = pyarrow.concat_tables(pieces)
         self._left = table.slice(count)
         taken = table.slice(0, count)

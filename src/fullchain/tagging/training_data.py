@@ -145,7 +145,20 @@ def _tensors(task: Task, view: View, rows: dict[str, Rows]) -> tuple[Batches, Nu
             values = np.stack([columns[name] for name in task.against], axis=1)
             own["against"] = torch.from_numpy(values.astype(np.float32))
         batches[part] = rows[part].finish().with_columns(own)
+    _check_kept(batches, kept.accounts)
     return batches, numbers, kept.accounts
+
+
+def _check_kept(batches: Batches, accounts: Accounts) -> None:
+    """Raise InputError where the tensors do not hold the jets that the accounts say are used."""
+    used = sum(account.written for account in accounts.values())
+    for name in next(iter(batches.values())):
+        rows = sum(len(table[name]) for table in batches.values())
+        if rows != used:
+            raise InputError(
+                f"the training holds {name} of {rows} jets, but {used} were chosen for it; run it "
+                "again, and report it if it stays"
+            )
 
 
 def _weights(columns: Arrays, tagger: TaggerSettings) -> npt.NDArray[np.float64]:
@@ -189,8 +202,8 @@ def _inside(path: Path, task: Task, view: View) -> Iterator[tuple[Jets, int]]:
         required=(*view.columns, *task.window.ranges, *task.against),
     ):
         inside = selection.in_window(batch.scalars, task.window)
-        nominal = np.count_nonzero(batch.scalars["variation"] == "nominal")
-        yield batch.where(inside), int(nominal - np.count_nonzero(inside))
+        nominal = batch.scalars["variation"] == "nominal"
+        yield batch.where(inside), int(np.count_nonzero(nominal & ~inside))
 
 
 def _keep(jets: Jets, sample: str, task: Task, view: View, kept: _Kept) -> None:
@@ -212,9 +225,12 @@ def _keep(jets: Jets, sample: str, task: Task, view: View, kept: _Kept) -> None:
         )
     )
     parts = members.parts(hashes, tagger.folds, task.fractions, sample, task.member.fold)
-    used, classed = int(np.count_nonzero(found & np.isin(parts, USED))), int(found.sum())
-    left_out = {"of no class": len(found) - classed, "for tests only": classed - used}
-    kept.account(sample, Account(len(found), used, left_out))
+    used = np.isin(parts, USED)
+    left_out = {
+        "of no class": int(np.count_nonzero(~found)),
+        "for tests only": int(np.count_nonzero(found & ~used)),
+    }
+    kept.account(sample, Account(len(found), int(np.count_nonzero(found & used)), left_out))
     for part in USED:
         here = found & (parts == part)
         chosen = jets.where(here)

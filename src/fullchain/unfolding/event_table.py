@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from fullchain.atomic import atomic
 from fullchain.errors import InputError
+from fullchain.parquet_check import read_columns, schema_of
 from fullchain.unfolding.sample import (
     NOMINAL,
     Array,
@@ -30,6 +31,7 @@ from fullchain.unfolding.sample import (
 
 IDS = ("run", "luminosityBlock", "event")
 COMPRESSION_LEVEL = 3
+_WHAT = "table of events for unfolding"
 
 
 def column(level: str, what: str, shift: str = NOMINAL) -> str:
@@ -135,19 +137,25 @@ def read(
 
 def observables(path: Path) -> tuple[str, ...]:
     """Names of the observables of a table. Raises InputError where the file is none."""
+    metadata = schema_of(path, _WHAT).metadata or {}
     try:
-        metadata = pq.read_schema(path).metadata or {}
-        return tuple(json.loads(metadata[b"observables"]))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run the step that writes it") from None
-    except (pa.ArrowInvalid, KeyError) as problem:
-        raise InputError(f"{path}: no table of events for unfolding ({problem})") from None
+        names = json.loads(metadata[b"observables"])
+        if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise ValueError(f"observables: {names}")
+    except (KeyError, ValueError) as problem:
+        raise InputError(f"{path}: no table of events for unfolding ({problem!r})") from None
+    return tuple(names)
 
 
 def about(path: Path) -> dict[str, Any]:
     """What `write` kept of the sample. Raises InputError where the file is none."""
-    observables(path)
-    content: dict[str, Any] = json.loads(pq.read_schema(path).metadata[b"about"])
+    metadata = schema_of(path, _WHAT).metadata or {}
+    try:
+        content = json.loads(metadata[b"about"])
+    except (KeyError, ValueError) as problem:
+        raise InputError(f"{path}: no table of events for unfolding ({problem!r})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: no table of events for unfolding (about: {content})")
     return content
 
 
@@ -204,12 +212,26 @@ def _samples(paths: Sequence[Path]) -> Integers:
 
 def _read_one(path: Path, wanted: Sequence[str]) -> pa.Table:
     observables(path)
-    missing = [name for name in wanted if name not in pq.read_schema(path).names]
-    if missing:
-        raise InputError(
-            f"{path}: no column {missing[0]!r}; it has {', '.join(pq.read_schema(path).names)}"
-        )
-    return pq.read_table(path, columns=list(wanted)).replace_schema_metadata(None)
+    schema = schema_of(path, _WHAT)
+    for name in wanted:
+        if name not in schema.names:
+            raise InputError(f"{path}: no column {name!r}; it has {', '.join(schema.names)}")
+        _check_type(path, name, schema.field(name).type)
+    return read_columns(path, wanted, _WHAT).replace_schema_metadata(None)
+
+
+def _check_type(path: Path, name: str, kind: pa.DataType) -> None:
+    """Raise InputError where a column is not of the type that `write` gives it."""
+    if name in IDS:
+        right = pa.types.is_integer(kind)
+    elif name.startswith("pass_"):
+        right = pa.types.is_boolean(kind)
+    elif "_particles" in name:
+        right = pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)
+    else:
+        right = pa.types.is_floating(kind) or pa.types.is_integer(kind)
+    if not right:
+        raise InputError(f"{path}: column {name!r} is of type {kind}; run the step again")
 
 
 def _level(

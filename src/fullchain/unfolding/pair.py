@@ -6,11 +6,10 @@ from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from fullchain.accounting import Account
 from fullchain.errors import InputError
+from fullchain.parquet_check import read_columns, schema_of
 from fullchain.step import Given, Input, Option, Output
 from fullchain.unfolding import event_table
 from fullchain.unfolding.pair_settings import PairSettings
@@ -45,12 +44,14 @@ def main(
         A file is missing or no table of jets, or no jet is left.
     """
     chosen = settings.model(f"unfolding.pairs.{name}", PairSettings)
-    tables, nominal = [], 0
+    tables, nominal, others = [], 0, 0
     for path in jets:
         # one file at a time: most rows are of shifts, and are not needed
-        table = _read(path)
-        nominal += pc.sum(pc.equal(table["variation"], NOMINAL)).as_py() or 0
-        tables.append(table.filter(pa.array(_wanted(table, chosen))))
+        table = read_jets(path)
+        is_nominal, wanted = np.asarray(table["variation"]) == NOMINAL, _wanted(table, chosen)
+        nominal += int(np.count_nonzero(is_nominal))
+        others += int(np.count_nonzero(is_nominal & ~wanted))
+        tables.append(table.filter(pa.array(wanted)))
     made = pairs(pa.concat_tables(tables), chosen)
     matched = int(made.gen.passed.sum())
     if not matched:
@@ -58,7 +59,7 @@ def main(
             f"{jets[0]}: none of the jets of sample {chosen.sample} has the label of "
             f"unfolding.pairs.{name} and a particle-level jet; choose another label or sample"
         )
-    account = Account(nominal, len(made), {"of another label": nominal - len(made)})
+    account = Account(nominal, len(made), {"of another label": others})
     about = {
         "sample": name,
         "pairs": chosen.model_dump(),
@@ -98,12 +99,11 @@ def _wanted(table: pa.Table, settings: PairSettings) -> Flags:
     return keep
 
 
-def _read(path: Path) -> pa.Table:
+def read_jets(path: Path) -> pa.Table:
+    """Read what is needed of the jets of a part. Raises InputError where the file has no such."""
     wanted = [*event_table.IDS, *_OTHERS]
     wanted += [prefix + name for name in OBSERVABLES.values() for prefix in ("", "gen_")]
-    try:
-        return pq.read_table(path, columns=wanted)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run the stage jets first") from None
-    except (pa.ArrowInvalid, pa.ArrowKeyError) as problem:
-        raise InputError(f"{path}: no table of jets ({problem})") from None
+    there = schema_of(path, "table of jets").names
+    if missing := [name for name in wanted if name not in there]:
+        raise InputError(f"{path}: no table of jets (no column {', '.join(missing)})")
+    return read_columns(path, wanted, "table of jets")

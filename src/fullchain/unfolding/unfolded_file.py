@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from fullchain.atomic import atomic
 from fullchain.errors import InputError
+from fullchain.parquet_check import read_columns, schema_of
 from fullchain.unfolding.unfolded import NOMINAL, OF_OBSERVABLE, Array, Unfolded
 
 FORMAT = "fullchain.unfolded"
@@ -95,22 +96,17 @@ def read(path: Path) -> Unfolded:
         is not finite, or weights that sum to nothing.
     """
     path = Path(path)
-    try:
-        schema = pq.read_schema(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run the step that writes it") from None
-    except (pa.ArrowInvalid, OSError) as problem:
-        raise InputError(f"{path}: not a Parquet file ({problem})") from None
+    schema = schema_of(path)
     names, about = _metadata(path, schema)
     weights = [name for name in schema.names if name.startswith("weight_")]
     kept = [f"gen_{name}" for name in names]
     for name in (*IDS, *kept, f"weight_{PRIOR}"):
         if name not in schema.names:
             raise InputError(f"{path}: no column {name!r}; it has {', '.join(schema.names)}")
-    table = pq.read_table(path, columns=[*IDS, *kept, *weights])
-    for name in table.column_names:
-        if table[name].null_count:
-            raise InputError(f"{path}: column {name!r} has {table[name].null_count} nulls")
+    for name in IDS:
+        if not pa.types.is_integer(schema.field(name).type):
+            raise InputError(f"{path}: column {name!r} is of type {schema.field(name).type}")
+    table = read_columns(path, [*IDS, *kept, *weights])
     found = {name: _numbers(path, table, name) for name in (*kept, *weights)}
     values = np.empty((len(table), len(names)))
     for number, name in enumerate(kept):
