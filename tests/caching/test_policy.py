@@ -60,7 +60,6 @@ def test_steps_that_run_programs_say_which() -> None:
     # The programs of a batch system: where a step runs changes no result.
     running.remove("fullchain.jets.dask_cluster")
     assert running
-    running.remove("fullchain.jets.dask_cluster")  # asks a batch system where to run, not what
     listed = {*policy.NOT_CACHED, *policy.PROGRAMS, *policy.PACKAGES}
     assert {step for step in STEPS if running & modules(step)} <= listed
 
