@@ -56,9 +56,8 @@ include: "rules/paper.smk"
 
 
 onerror:
-    # The Snakemake inside a job on a cluster tells of its job in the log of that.
-    if workflow.exec_mode == ExecMode.DEFAULT:
-        print(failures.of_workflow(workflow), file=sys.stderr)
+    # The Snakemake inside a group of jobs, or a job on a cluster, gets --no-hooks from the one above.
+    print(failures.of_workflow(workflow), file=sys.stderr)
 
 
 rule all:

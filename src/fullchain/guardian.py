@@ -5,7 +5,11 @@ processes would go on working, unseen, for nobody. So the process of the command
 guardian and does the work in a child. It passes signals on, ends the work when the Snakemake that
 asked for it is gone, ends what the work left running, and says so where the work was killed.
 
-Linux alone has what this needs; elsewhere the command does the work itself.
+A third process, which has slept so far, sees to it that the work ends where it was the guardian
+that was killed: the work may be inside a compiled function, where no signal of ours is heeded. For
+a job of a warm server the template does that (`fullchain.warm_start`).
+
+Linux alone has what this needs (5.3 or later); elsewhere the command does the work itself.
 """
 
 import contextlib
@@ -19,11 +23,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-DRIVER = "FULLCHAIN_DRIVER"
-"""Environment variable with the process number of the Snakemake that started a step."""
+from fullchain import grace
+from fullchain.ancestors import DRIVER, asked_by, opened
 
 GRACE = 2.0
-"""How long work that was told to end may wait for its children, and then for itself [s]."""
+"""How long work that was told to end may wait for its children, and then for itself [s].
+
+`fullchain.grace.allow` makes the first of the two longer.
+"""
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SET_DEATH_SIGNAL, _SET_SUBREAPER = 1, 36  # <linux/prctl.h>
@@ -36,20 +43,39 @@ def announce() -> None:
 
 def end_together() -> None:
     """Go on in a child; the process that calls waits for it and exits with its status."""
-    if not (sys.platform == "linux" and hasattr(os, "pidfd_open")):
+    own = _own_descriptor()
+    if own is None:
         return
-    watched = _asked_by()
+    watched = opened(asked_by())
+    # A template ends the work where the guardian is killed.
+    alone = not grace.is_shared()
+    grace.share()
     _prctl(_SET_SUBREAPER, 1)
     sys.stdout.flush()
     sys.stderr.flush()
     guardian = os.getpid()
     worker = os.fork()
     if worker:
-        sys.exit(_guard(worker, watched))
+        sys.exit(_guard(worker, own, watched, alone))
+    for descriptor in (own, *watched):
+        os.close(descriptor)
     _prctl(_SET_DEATH_SIGNAL, signal.SIGTERM)
     if os.getppid() != guardian:
         os._exit(1)
     _end_in_order(guardian)
+
+
+def _own_descriptor() -> int | None:
+    """Give what becomes readable when this process ends; None where the system has no such thing.
+
+    That Python knows the call does not mean that the kernel does, or allows it in a container.
+    """
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(os.getpid())
+    except OSError:
+        return None
 
 
 def _prctl(option: int, value: int) -> None:
@@ -63,6 +89,7 @@ def _end_in_order(guardian: int) -> None:
         for other in _heeded():
             signal.signal(other, lambda *_: None)
         if os.getppid() != guardian:
+            os.write(2, b"error: ended, because the process that watches this step was killed\n")
             _kill(descendants(os.getpid()))
         if number == signal.SIGINT:
             raise KeyboardInterrupt
@@ -77,49 +104,75 @@ def _heeded() -> list[signal.Signals]:
     return [one for one in _FORWARDED if signal.getsignal(one) != signal.SIG_IGN]
 
 
-def _guard(worker: int, watched: list[int]) -> int:
+def _guard(worker: int, guardian: int, watched: list[int], alone: bool) -> int:
     """Wait for the worker; give the exit status."""
     told: list[str] = []
-    deadline: list[float] = []
+    since: list[float] = []
 
     def tell(number: int, frame: FrameType | None) -> None:
-        told.append(signal.Signals(number).name)
-        deadline.append(time.monotonic() + GRACE)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(worker, number)
+        # Only once: a second signal might disturb the work that ends in order.
+        if not told:
+            told.append(signal.Signals(number).name)
+            since.append(time.monotonic())
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, number)
 
     for number in _heeded():
         signal.signal(number, tell)
+    work = os.pidfd_open(worker)
+    second = _second(worker, work, guardian) if alone else None
     poll = select.poll()
-    own = os.pidfd_open(worker)
-    poll.register(own, select.POLLIN)
-    for process in watched:
-        with contextlib.suppress(ProcessLookupError):
-            poll.register(os.pidfd_open(process), select.POLLIN)
+    for descriptor in (work, *watched):
+        poll.register(descriptor, select.POLLIN)
     ended: set[int] = set()
-    alone = False
-    while own not in ended:
-        # A signal that comes before this has moved the deadline comes to the worker as well.
-        left = min(max(0.0, deadline[0] - time.monotonic()), GRACE) if deadline else GRACE
-        for descriptor, _ in poll.poll(left * 1000):
+    kills = 0
+    while work not in ended:
+        left = GRACE
+        if since:
+            # A signal that comes between this and the call comes to the worker as well.
+            left = since[0] + max(GRACE, grace.wished()) + kills * GRACE - time.monotonic()
+        if since and left <= 0:
+            # A pool waits for its workers; without them, the work can tidy up.
+            _kill([*descendants(worker), *([worker] if kills else [])])
+            kills += 1
+            continue
+        for descriptor, _ in poll.poll(min(left, GRACE) * 1000):
             ended.add(descriptor)
             poll.unregister(descriptor)
-            if descriptor != own and not told:
+            if descriptor != work and not told:
                 tell(signal.SIGTERM, None)
                 told[-1] = "SIGTERM, because the Snakemake that started it is gone"
-        if deadline and time.monotonic() > deadline[0]:
-            # A pool waits for its workers; without them, the work can tidy up.
-            _kill([*descendants(worker), *([worker] if alone else [])])
-            deadline[0], alone = time.monotonic() + GRACE, True
+    if second is not None:
+        _kill([second])
     status = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
     _end_children()
     if told and status:
-        print(f"ended by {told[0]}", file=sys.stderr)
+        print(f"error: ended by {told[0]}", file=sys.stderr)
         return status if status > 0 else 128 - status
     if status < 0:
         print(f"error: {_death(-status)}", file=sys.stderr)
         return 128 - status
     return status
+
+
+def _second(worker: int, work: int, guardian: int) -> int:
+    """Start the process that ends the work where the guardian was killed."""
+    process = os.fork()
+    if process:
+        return process
+    for number in _FORWARDED:
+        signal.signal(number, signal.SIG_IGN)
+    poll = select.poll()
+    for descriptor in (work, guardian):
+        poll.register(descriptor, select.POLLIN)
+    poll.poll()
+    # The work has had its signal of the guardian's death.
+    poll.unregister(guardian)
+    for seconds, targets in ((max(GRACE, grace.wished()), ()), (GRACE, (worker,))):
+        if poll.poll(seconds * 1000):
+            break
+        _kill([*descendants(worker), *targets])
+    os._exit(0)
 
 
 def _death(number: int) -> str:
@@ -151,20 +204,6 @@ def _kill(processes: list[int]) -> None:
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-
-
-def _asked_by() -> list[int]:
-    """Give the driver, where it is among our ancestors, and our parent: a shell of the driver's.
-
-    A number that was inherited from elsewhere, such as the host that submitted a job, counts for
-    nothing.
-    """
-    driver = os.environ.get(DRIVER, "")
-    process, parents = os.getpid(), _parents()
-    while process := parents.get(process, 0):
-        if str(process) == driver:
-            return list({process, os.getppid()})
-    return []
 
 
 def descendants(process: int) -> list[int]:

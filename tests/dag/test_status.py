@@ -30,6 +30,9 @@ def test_states(log: Path) -> None:
     assert state(log=log) == "failed"
     # Outputs are there: it waits to be made again, whatever the log of an earlier run says.
     assert state(log=log, missing=False) == "waiting"
+    for said in ("error: ended by SIGTERM", "interrupted"):
+        log.write_text(f"epoch 1\n{said}\n")
+        assert state(log=log) == "failed"
     log.write_text("epoch 1\nepoch 2\n")
     assert state(log=log) == "waiting"
 

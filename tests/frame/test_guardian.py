@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fullchain.guardian import DRIVER
+from fullchain import grace, guardian
+from fullchain.ancestors import DRIVER
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not hasattr(os, "pidfd_open"), reason="the guardian needs Linux"
@@ -94,7 +95,7 @@ def test_a_signal_to_the_command_ends_all(what: str, number: int, begun: list) -
     assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
     assert "tidied up" in said
     if number != signal.SIGKILL:
-        assert f"ended by {signal.Signals(number).name}" in complained
+        assert f"error: ended by {signal.Signals(number).name}" in complained
 
 
 @pytest.mark.parametrize("what", ["tool", "workers"])
@@ -141,3 +142,26 @@ def test_the_status_of_the_work_is_that_of_the_command() -> None:
     process, _ = start("fault")
     assert "error: killed by SIGABRT" in process.communicate()[1]
     assert process.returncode == 128 + signal.SIGABRT
+
+
+def test_a_kernel_that_does_not_have_the_call_means_no_guardian(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(process: int) -> int:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
+    guardian.end_together()
+
+
+def test_the_longest_wish_counts_and_without_a_guardian_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(grace, "_shared", None)
+    grace.allow(5.0)
+    assert grace.wished() == 0.0
+    grace.share()
+    grace.allow(5.0)
+    grace.allow(3.0)
+    assert grace.wished() == 5.0

@@ -49,7 +49,9 @@ def flow(new_flow):
 def test_steps_end_with_their_driver_and_the_same_command_goes_on(flow) -> None:
     """SIGKILL to Snakemake alone: no step works on unseen, and no lock is in the way."""
     driver = flow.start("--", GENERATED)
-    wait_for(lambda: running(flow.folder, "ntuples"))
+    marks = flow.folder / ".snakemake" / "incomplete"
+    # Snakemake sets them a moment after it has started the job.
+    wait_for(lambda: running(flow.folder, "ntuples") and list(marks.glob("*")))
     os.kill(driver.pid, signal.SIGKILL)
     driver.communicate()
     wait_for(lambda: not processes(flow.folder))
@@ -57,6 +59,7 @@ def test_steps_end_with_their_driver_and_the_same_command_goes_on(flow) -> None:
     assert list((flow.folder / ".snakemake" / "locks").iterdir())
     told = flow.command("status", "--configfile", "config/test.yaml", "--", GENERATED)
     assert "no run is going on" in told
+    assert "cut off: ntuples_" in told
     flow.run("--", GENERATED)
     assert flow.result("ntuples/wjet/0000.root").exists()
 

@@ -18,7 +18,14 @@ DONE, RUNNING, FAILED, CUT_OFF, WAITING = "done", "running", "failed", "cut off"
 STATES = (DONE, RUNNING, FAILED, CUT_OFF, WAITING)
 """In the order of a table. `cut off`: was running when its driver ended."""
 
-FAILURES = ("error:", "Error:", "Traceback (most recent call last)", "Killed", "MemoryError")
+FAILURES = (
+    "error:",
+    "Error:",
+    "Traceback (most recent call last)",
+    "Killed",
+    "MemoryError",
+    "interrupted",
+)
 """What the end of the log of a failed job holds."""
 
 LAST_LINES = 5

@@ -7,14 +7,18 @@ too long for that; it goes as a file in memory whose descriptor is sent.
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import sys
 from types import FrameType
 from typing import NoReturn
 
+from fullchain.ancestors import asked_by, opened
+
 STARTED, EXIT, SIGNAL, REFUSED = b"S", b"E", b"K", b"R"
-"""Messages to the client: the job runs; its exit status; the signal that ended it; not taken."""
+"""Messages to the client: the number of the job that runs; its exit status; the signal that ended
+it; not taken."""
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 LIMITS = [name for name in dir(resource) if name.startswith("RLIMIT_")]
@@ -80,6 +84,14 @@ def _end(signal_number: int) -> NoReturn:
     os._exit(128 + signal_number)
 
 
+def _wait_for(descriptors: list[int]) -> None:
+    """Wait until these processes are gone."""
+    for descriptor in descriptors:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        poll.poll()
+
+
 def hand_over(server: str) -> NoReturn:
     """Let a warm server run this command, and end with its exit status or signal.
 
@@ -96,8 +108,10 @@ def hand_over(server: str) -> NoReturn:
     if sys.warnoptions or sys._xoptions:
         raise NotTakenError("Python was started with options (-W, -X)")
     connection = _sent(server)
+    forwarded: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:
+        forwarded.append(number)
         try:
             connection.send(bytes([number]))
         except OSError:
@@ -110,20 +124,35 @@ def hand_over(server: str) -> NoReturn:
         if signal.getsignal(number) != signal.SIG_IGN
     }
     started = False
+    job: list[int] = []
+    poll = select.poll()
+    for descriptor in (connection.fileno(), *opened(asked_by())):
+        poll.register(descriptor, select.POLLIN)
     while True:
+        ready = [descriptor for descriptor, _ in poll.poll()]
+        if connection.fileno() not in ready:
+            # The Snakemake that asked, or the shell between, is gone.
+            for descriptor in ready:
+                poll.unregister(descriptor)
+            forward(signal.SIGTERM, None)
+            continue
         try:
             message = connection.recv(1024)
         except OSError:
             message = b""
         if message[:1] == STARTED:
-            started = True
+            started, job = True, opened([int(message[1:])])
         elif message[:1] == EXIT:
             os._exit(message[1])
         elif message[:1] == SIGNAL:
             _end(message[1])
         elif started:
             print("error: the warm server ended while this job ran", file=sys.stderr, flush=True)
+            # It ends for that reason; what comes next may rely on that.
+            _wait_for(job)
             os._exit(1)
+        elif forwarded:
+            os._exit(128 + forwarded[0])
         else:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -5,6 +5,7 @@
 
 import atexit
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,8 @@ def start() -> Callable[[], None]:
             os.environ.pop(ADDRESS, None)
             os.close(writing)
             process.wait()
+            # A server that was killed leaves it.
+            shutil.rmtree(folder, ignore_errors=True)
 
     if not is_ready:
         end()
@@ -66,7 +69,7 @@ def start() -> Callable[[], None]:
 def let_benchmarks_see() -> None:
     """Count, in Snakemake's benchmark tables, the process that works for a client as its child.
 
-    Snakemake adds up a shell and its children. A warm job is a child of the server instead, which
+    Snakemake adds up a shell and its children. A warm job is a child of a template instead, which
     notes it under the number of its client. Without this a table would show the client alone.
     """
     import psutil
@@ -82,7 +85,8 @@ def let_benchmarks_see() -> None:
             for client in [self, *found]:
                 try:
                     job = psutil.Process(int((folder / f"{client.pid}.job").read_text()))
-                    found += [job, *job.children(recursive=True)]
+                    # The guardian does nothing, and shares its memory with the work.
+                    found += job.children(recursive=True) or [job]
                 except (OSError, ValueError, psutil.Error):
                     continue
             return found
@@ -105,7 +109,12 @@ def start_for(workflow: Any) -> None:
     workflow
         Snakemake's workflow.
     """
+    from snakemake.settings.types import ExecMode
+
     if os.environ.get(WANTED, "0") in ("", "0") or not workflow.local_exec or workflow.dryrun:
+        return
+    if workflow.exec_mode != ExecMode.DEFAULT:
+        # The Snakemake of a group of jobs, or of a job elsewhere; its jobs find the server above.
         return
     if not sys.platform.startswith("linux"):
         print("warm start: needs Linux; jobs start cold", file=sys.stderr)

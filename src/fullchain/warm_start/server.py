@@ -21,13 +21,21 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-UNIMPORTANT = frozenset({"_", "SHLVL", "OLDPWD", "PWD"})
-"""Variables that shells set for each command and no library reads; PWD goes with the folder."""
+UNIMPORTANT = ("_", "SHLVL", "OLDPWD", "PWD", "FULLCHAIN_DRIVER")
+"""Variables that differ between jobs and that no library reads: a job brings them to its template.
+
+Shells set most of them for each command; PWD goes with the folder. The driver differs between the
+jobs of a group, which have a Snakemake of their own.
+"""
+
+ATTEMPTS = 2
+"""So many templates of an environment may be killed by a signal; later jobs of it start cold."""
 
 MOST_TEMPLATES = 4
 """Each holds 0.6 GB, in part shared; a workflow has one for each number of threads of its rules."""
@@ -35,7 +43,7 @@ MOST_TEMPLATES = 4
 
 def identity(job: dict[str, Any]) -> str:
     """Give the key of the template that a job needs."""
-    variables = {name: job["environ"][name] for name in job["environ"].keys() - UNIMPORTANT}
+    variables = {name: job["environ"][name] for name in job["environ"].keys() - set(UNIMPORTANT)}
     # OpenBLAS counts the cores that it may use once.
     parts = [job["executable"], job["cwd"], job["affinity"], sorted(variables.items())]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -53,10 +61,11 @@ def installed(path: list[str]) -> tuple[tuple[str, int], ...]:
     return tuple(found)
 
 
-@dataclass
+@dataclass(eq=False)
 class Template:
     """A process that forks jobs, and what it was made for."""
 
+    key: str
     process: subprocess.Popen[bytes]
     connection: socket.socket
     packages: tuple[tuple[str, int], ...]
@@ -78,6 +87,9 @@ class Server:
         self.folder = folder
         self.alive = alive
         self.templates: dict[str, Template] = {}
+        # They have jobs yet, and get no more.
+        self.leaving: set[Template] = set()
+        self.killed: Counter[str] = Counter()
         self.failed: dict[str, str] = {}
         self.number = 0
         self.selector = selectors.DefaultSelector()
@@ -97,7 +109,7 @@ class Server:
                     connection = self.listener.accept()[0]
                     # The job itself is awaited like all else: a client may die before it sends it.
                     self.selector.register(connection, selectors.EVENT_READ)
-                elif isinstance(key.data, str):
+                elif isinstance(key.data, Template):
                     self._bury(key.data)
                 else:
                     self.selector.unregister(key.fileobj)
@@ -136,23 +148,24 @@ class Server:
         if known is not None:
             # Packages were installed since: it ends after the jobs that it has.
             del self.templates[key]
-            self.selector.unregister(known.connection)
+            self.leaving.add(known)
             known.connection.send(b"L")
-            known.connection.close()
-        if len(self.templates) >= MOST_TEMPLATES:
+        if len(self.templates) + len(self.leaving) >= MOST_TEMPLATES:
             return f"the server keeps at most {MOST_TEMPLATES} environments"
-        self.templates[key] = self._start(job, packages)
-        self.selector.register(self.templates[key].connection, selectors.EVENT_READ, key)
-        return self.templates[key]
+        started = self.templates[key] = self._start(key, job, packages)
+        self.selector.register(started.connection, selectors.EVENT_READ, started)
+        return started
 
-    def _start(self, job: dict[str, Any], packages: tuple[tuple[str, int], ...]) -> Template:
+    def _start(
+        self, key: str, job: dict[str, Any], packages: tuple[tuple[str, int], ...]
+    ) -> Template:
         self.number += 1
         log = self.folder / f"template_{self.number}.log"
         script = str(Path(__file__).with_name("template.py"))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with log.open("wb") as stream:
             process = subprocess.Popen(
-                [job["executable"], script, str(theirs.fileno()), str(self.folder)],
+                [job["executable"], script, str(theirs.fileno()), str(self.folder), *UNIMPORTANT],
                 cwd=job["cwd"],
                 env=job["environ"],
                 stdin=subprocess.DEVNULL,
@@ -162,23 +175,31 @@ class Server:
                 preexec_fn=partial(os.sched_setaffinity, 0, job["affinity"]),
             )
         theirs.close()
-        return Template(process, ours, packages, log)
+        return Template(key, process, ours, packages, log)
 
-    def _bury(self, key: str) -> None:
+    def _bury(self, template: Template) -> None:
         """Remember why a template ended: each job of its environment would wait for another."""
-        template = self.templates.pop(key)
         self.selector.unregister(template.connection)
         template.connection.close()
-        template.process.wait()
-        lines = template.log.read_text(errors="replace").strip().splitlines()
-        self.failed[key] = f"a template ended ({lines[-1][:200] if lines else 'killed'})"
+        status = template.process.wait()
+        if template in self.leaving:
+            self.leaving.remove(template)
+            return
+        key = template.key
+        del self.templates[key]
+        self.killed[key] += 1
+        # Somebody's signal, or want of memory: another one may live.
+        if status >= 0 or self.killed[key] >= ATTEMPTS:
+            lines = template.log.read_text(errors="replace").strip().splitlines()
+            self.failed[key] = f"a template ended ({lines[-1][:200] if lines else 'killed'})"
 
     def end(self) -> None:
         """End the templates, and with them their jobs; remove the folder."""
         self.listener.close()
-        for template in self.templates.values():
+        everything = [*self.templates.values(), *self.leaving]
+        for template in everything:
             template.connection.close()
-        for template in self.templates.values():
+        for template in everything:
             template.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -2,13 +2,18 @@
 
 A script of its own, started by ``server.py`` with the environment and in the folder of its jobs::
 
-    python template.py DESCRIPTOR FOLDER
+    python template.py DESCRIPTOR FOLDER VARIABLE...
 
-It never imports the project's own modules: what a job runs is what is on disk when it starts.
+The variables are those that may differ between a job and its template. It never imports the
+project's own modules: what a job runs is what is on disk when it starts.
 
 A process with more than one thread must not fork, for the locks that the others hold stay locked
 in the child. The pools of OpenBLAS end by themselves before a fork; whatever else has a thread, or
 has opened a GPU, makes the template give up, and its jobs start cold.
+
+The process that is forked watches over the work, in a process of its own (`fullchain.guardian`).
+The template tells it to end; what does not end, or is left by a guardian that was killed, is killed
+here.
 """
 
 import atexit
@@ -18,15 +23,19 @@ import gc
 import importlib
 import io
 import json
+import mmap
 import os
 import resource
 import selectors
 import signal
 import socket
+import struct
 import sys
 import threading
+import time
 import traceback
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -70,10 +79,11 @@ PACKAGES = (
 SETTINGS_OF_ALLOCATORS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """While packages are imported: pyarrow's jemalloc, which is not its default pool, has a thread."""
 
-UNIMPORTANT = ("_", "SHLVL", "OLDPWD", "PWD")
-"""Variables that may differ between the template and its job (see ``server.py``)."""
+PATIENCE = 6.0
+"""How long a job that was told to end may take, beyond what it asked for, until it is killed [s]:
+longer than its guardian, which kills the work after a while itself."""
 
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 class UnfitError(Exception):
@@ -117,7 +127,7 @@ def check_fitness() -> None:
         raise UnfitError("its packages import fullchain")
 
 
-def inherit(job: dict[str, Any], descriptors: list[int]) -> None:
+def inherit(job: dict[str, Any], descriptors: list[int], variables: list[str]) -> None:
     """Become what the client's own process would be: folder, streams, environment, limits."""
     _, folder, *streams = descriptors
     os.fchdir(folder)
@@ -129,7 +139,7 @@ def inherit(job: dict[str, Any], descriptors: list[int]) -> None:
         assert isinstance(stream, io.TextIOWrapper)
         stream.reconfigure(line_buffering=stream is sys.stderr or os.isatty(stream.fileno()))
     # The others are the same, but for those that packages set when they are imported.
-    for name in UNIMPORTANT:
+    for name in variables:
         if name in job["environ"]:
             os.environ[name] = job["environ"][name]
         else:
@@ -168,11 +178,13 @@ def forget_start(job: dict[str, Any]) -> None:
         sys.modules["numpy"].random.seed()
 
 
-def run_command() -> int:
+def run_command(wish: mmap.mmap) -> int:
     """Run the command line of fullchain; give the exit status that Python would end with."""
     try:
+        from fullchain import grace
         from fullchain.cli import main
 
+        grace.share(wish)
         main()
     except SystemExit as problem:
         if problem.code is None or isinstance(problem.code, int):
@@ -186,17 +198,19 @@ def run_command() -> int:
     return 0
 
 
-def be_job(job: dict[str, Any], descriptors: list[int], parent: int) -> NoReturn:
+def be_job(
+    job: dict[str, Any], descriptors: list[int], variables: list[str], wish: mmap.mmap, parent: int
+) -> NoReturn:
     """Run one job, in the child, to its end."""
     status = 1
     try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-        inherit(job, descriptors)
+        inherit(job, descriptors, variables)
         forget_start(job)
         set_signals(job["ignored"])
-        status = run_command()
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+        status = run_command(wish)
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
@@ -208,13 +222,31 @@ def be_job(job: dict[str, Any], descriptors: list[int], parent: int) -> NoReturn
         os._exit(status)
 
 
-class Job:
-    """A running job: its process and the connection to its client."""
+def children(process: int) -> Iterator[int]:
+    """Give the numbers of the children of a process, of all its threads."""
+    with contextlib.suppress(OSError):
+        for path in Path(f"/proc/{process}/task").glob("*/children"):
+            yield from map(int, path.read_text().split())
 
-    def __init__(self, process: int, connection: socket.socket, note: Path) -> None:
+
+def kill(process: int) -> None:
+    """Kill a process, its children, and theirs; from below, so that none is overlooked."""
+    for child in list(children(process)):
+        kill(child)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
+class Job:
+    """A running job: its process, the connection to its client, and what it shares with us."""
+
+    def __init__(
+        self, process: int, connection: socket.socket, note: Path, wish: mmap.mmap
+    ) -> None:
         self.process = process
         self.connection = connection
         self.note = note
+        self.wish = wish
 
     def tell(self, message: bytes) -> None:
         """Send a message to the client, if it is still there."""
@@ -225,9 +257,13 @@ class Job:
         """Pass on a signal; Ctrl-C goes to all processes of the job, as from a terminal."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.process, number)
-        if number in (signal.SIGINT, signal.SIGKILL):
+        if number == signal.SIGINT:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process, number)
+
+    def patience(self) -> float:
+        """Give how long it may take to end [s]; see `fullchain.grace`."""
+        return PATIENCE + float(struct.unpack_from("d", self.wish)[0])
 
 
 class Template:
@@ -239,12 +275,17 @@ class Template:
         The connection to the server; when it closes, this process ends its jobs and itself.
     folder
         The server's folder; ``<client>.job`` in it says which process works for a client.
+    variables
+        The environment variables that a job brings.
     """
 
-    def __init__(self, server: socket.socket, folder: Path) -> None:
+    def __init__(self, server: socket.socket, folder: Path, variables: list[str]) -> None:
         self.server = server
         self.folder = folder
+        self.variables = variables
         self.jobs: dict[int, Job] = {}
+        # Children that have to end, and when they are killed.
+        self.ending: dict[int, float] = {}
         self.is_leaving = False
         self.reading, self.writing = socket.socketpair()
         self.reading.setblocking(False)
@@ -254,11 +295,16 @@ class Template:
         self.selector = selectors.DefaultSelector()
         self.selector.register(server, selectors.EVENT_READ)
         self.selector.register(self.reading, selectors.EVENT_READ)
+        # What a guardian leaves that was killed comes to us. Where there are no guardians, what a
+        # step that still runs has started and left would come, too.
+        with contextlib.suppress(AttributeError, OSError):
+            os.close(os.pidfd_open(os.getpid()))
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
     def run(self) -> None:
         """Fork jobs until the server is gone, or until told to leave and none is left."""
-        while self.jobs or not self.is_leaving:
-            for key, _ in self.selector.select():
+        while self.jobs or self.ending or not self.is_leaving:
+            for key, _ in self.selector.select(self._left()):
                 if key.fileobj is self.server:
                     if not self._listen():
                         return
@@ -266,18 +312,33 @@ class Template:
                     self._reap()
                 elif key.data in self.jobs:
                     self._pass_on(self.jobs[key.data])
+            self._kill_late()
+
+    def _left(self) -> float | None:
+        """Give the time until something has to be killed [s]."""
+        return max(0.0, min(self.ending.values()) - time.monotonic()) if self.ending else None
+
+    def _kill_late(self) -> None:
+        now = time.monotonic()
+        for process, end in self.ending.items():
+            if end <= now:
+                kill(process)
+                self.ending[process] = now + 1.0
+
+    def _end_job(self, job: Job) -> None:
+        job.signal(signal.SIGTERM)
+        self.ending.setdefault(job.process, time.monotonic() + job.patience())
 
     def _listen(self) -> bool:
         message, descriptors, _, _ = socket.recv_fds(self.server, 16, 8)
         if message == b"L":
-            # The server has closed its end; what is left are the jobs.
             self.is_leaving = True
-            self.selector.unregister(self.server)
             return True
         if message != b"J":
             return False
         connection = socket.socket(fileno=descriptors[0])
         job = json.loads(os.pread(descriptors[1], os.fstat(descriptors[1]).st_size, 0))
+        wish = mmap.mmap(-1, struct.calcsize("d"))
         parent = os.getpid()
         process = os.fork()
         if process == 0:
@@ -285,14 +346,14 @@ class Template:
             os.setsid()
             self._close()
             connection.close()
-            be_job(job, descriptors[1:], parent)
+            be_job(job, descriptors[1:], self.variables, wish, parent)
         for descriptor in descriptors[1:]:
             os.close(descriptor)
         note = self.folder / f"{job['client']}.job"
         with contextlib.suppress(OSError):
             note.write_text(str(process))
-        self.jobs[process] = Job(process, connection, note)
-        self.jobs[process].tell(b"S")
+        self.jobs[process] = Job(process, connection, note, wish)
+        self.jobs[process].tell(b"S" + str(process).encode())
         self.selector.register(connection, selectors.EVENT_READ, process)
         return True
 
@@ -315,31 +376,48 @@ class Template:
             return
         # The client was killed: nobody waits for the job any more.
         self.selector.unregister(job.connection)
-        job.signal(signal.SIGKILL)
+        self._end_job(job)
 
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):
             self.reading.recv(4096)
-        for process in list(self.jobs):
-            ended, status = os.waitpid(process, os.WNOHANG)
-            if not ended:
-                continue
-            job = self.jobs.pop(process)
-            job.note.unlink(missing_ok=True)
-            if os.WIFSIGNALED(status):
-                job.tell(b"K" + bytes([os.WTERMSIG(status)]))
-            else:
-                job.tell(b"E" + bytes([os.WEXITSTATUS(status)]))
-            with contextlib.suppress(KeyError):
-                self.selector.unregister(job.connection)
-            job.connection.close()
+        patience = PATIENCE
+        with contextlib.suppress(ChildProcessError):
+            while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                process, status = found
+                self.ending.pop(process, None)
+                if process in self.jobs:
+                    job = self.jobs.pop(process)
+                    patience = max(patience, job.patience())
+                    self._finish(job, status)
+        # What is left of a job whose guardian was killed: the work, told by that, and its tools.
+        for process in children(os.getpid()):
+            if process not in self.jobs:
+                self.ending.setdefault(process, time.monotonic() + patience)
+
+    def _finish(self, job: Job, status: int) -> None:
+        job.note.unlink(missing_ok=True)
+        if os.WIFSIGNALED(status):
+            job.tell(b"K" + bytes([os.WTERMSIG(status)]))
+        else:
+            job.tell(b"E" + bytes([os.WEXITSTATUS(status)]))
+        with contextlib.suppress(KeyError, ValueError):
+            self.selector.unregister(job.connection)
+        job.connection.close()
 
     def end(self) -> None:
-        """Kill the jobs that still run."""
+        """End the jobs that still run, and what they leave."""
         for job in self.jobs.values():
-            job.signal(signal.SIGKILL)
-        for job in self.jobs.values():
-            os.waitpid(job.process, 0)
+            # Clients say that it was us.
+            job.connection.close()
+            self._end_job(job)
+        self.selector.close()
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.reading, selectors.EVENT_READ)
+        while self.jobs or self.ending:
+            self.selector.select(self._left())
+            self._reap()
+            self._kill_late()
 
 
 def main() -> None:
@@ -349,7 +427,7 @@ def main() -> None:
     server = socket.socket(fileno=int(sys.argv[1]))
     import_packages()
     check_fitness()
-    template = Template(server, Path(sys.argv[2]))
+    template = Template(server, Path(sys.argv[2]), sys.argv[3:])
     try:
         template.run()
     finally:
