@@ -154,7 +154,7 @@ def test_groups_are_of_rules_that_exist_and_run_one_at_a_time(project: Path, sys
 
 def test_what_htcondor_wants_is_known_and_has_no_effect_elsewhere(project: Path) -> None:
     wanted = names(profile(project, "htcondor")["default-resources"])
-    own = {"mem_mb", "runtime", "gpu", "job_wrapper"}
+    own = {"mem_mb", "runtime", "gpu", "job_wrapper", "getenv"}
     raw = {name for name in wanted if name.startswith("htcondor_submit_")}
     assert set(wanted) - own - raw <= batch.FORWARDED.keys()
     # Where no machine has a `Runtime`, a job that asks for one waits for ever.

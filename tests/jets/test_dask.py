@@ -4,22 +4,28 @@ import importlib.util
 import json
 import multiprocessing
 import os
+import re
 import signal
+from contextlib import nullcontext
+from fnmatch import fnmatch
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dask
 import pytest
-from distributed import LocalCluster
+from coffea.processor.executor import WorkItem
+from distributed import KilledWorker, LocalCluster
 from pydantic import ValidationError
 
 from fullchain.errors import InputError
 from fullchain.jets import cluster, part
-from fullchain.jets.chunk_executor import OtherEnvironment, _Task, environment
-from fullchain.jets.dask_cluster import _environment, _job_queue, pool
+from fullchain.jets.chunk_executor import OtherEnvironment, _result, _Task, environment
+from fullchain.jets.dask_cluster import INHERITED, Pool, _environment, _job_queue, pool
 from fullchain.jets.dask_settings import DaskSettings
 from fullchain.jets.processor import JetProcessor
-from fullchain.jets.settings import ReadingSettings
+from fullchain.jets.settings import JetsSettings, ReadingSettings
+from fullchain.ntuples.manifests import PartManifest, SourceFile, write_part
 from fullchain.step import Given
 
 ENCRYPT = importlib.util.find_spec("cryptography") is not None
@@ -41,7 +47,8 @@ def made(manifest: Path, folder: Path, **options: Any) -> tuple[bytes, bytes]:
 
 
 def on_dask(**changes: Any) -> dict[str, Any]:
-    return {"executor": "dask", "dask": json.dumps({"encrypt": ENCRYPT, **changes})}
+    own = {} if changes.get("cluster") == "address" else {"encrypt": ENCRYPT}
+    return {"executor": "dask", "dask": json.dumps({**own, **changes})}
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +134,113 @@ def test_an_address_where_nobody_answers_is_named(toy: Path, tmp_path: Path) -> 
         pytest.raises(InputError, match=r"no scheduler answers at tcp://127.0.0.1:9"),
     ):
         made(toy, tmp_path, **options)
+
+
+def test_a_scheduler_with_tls_needs_certificates(toy: Path, tmp_path: Path) -> None:
+    options = on_dask(cluster="address", address="tls://127.0.0.1:9")
+    with pytest.raises(
+        InputError, match=r"tls://127\.0\.0\.1:9 asks for TLS.*distributed\.comm\.tls"
+    ):
+        made(toy, tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "remedy"),
+    [
+        ("local", r"raise jets\.reading\.dask\.memory"),
+        ("address", "workers of the scheduler at tcp"),
+    ],
+)
+def test_what_helps_against_a_lack_of_memory_depends_on_the_cluster(
+    cluster: str, remedy: str
+) -> None:
+    address = {"address": "tcp://a:1"} if cluster == "address" else {}
+    settings = DaskSettings.model_validate({"cluster": cluster, **address})
+    died = KilledWorker("chunk", SimpleNamespace(address="tcp://b:2"), 1)
+    future = SimpleNamespace(status="error", exception=lambda: died)
+    item = WorkItem("toy", "a.root", "Events", 0, 10, b"", {})
+    with pytest.raises(InputError, match=remedy):
+        _result(future, item, Pool(None, None, settings, 1))
+
+
+def test_workers_elsewhere_read_remote_files_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[bool] = []
+
+    class Noted(part.ReplicatedFile):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            taken.append(self.copies)
+
+        def open(self) -> None:
+            raise InputError("enough")
+
+    source = SourceFile("https://127.0.0.1:9/a.root", "Events", 3, 3.0)
+    write_part(tmp_path / "part.json", PartManifest("mine", "0000", "pfnano", (source,)))
+    monkeypatch.setattr(part, "ReplicatedFile", Noted)
+    for dask_settings in ({}, {"cluster": "address", "address": "tcp://127.0.0.1:9"}):
+        chosen = JetsSettings.model_validate(
+            {"reading": {"executor": "dask", "dask": dask_settings}}
+        )
+        monkeypatch.setattr(part, "execution", lambda *_: nullcontext())
+        with pytest.raises(InputError, match="enough"):
+            part.read(tmp_path / "part.json", chosen, SEED)
+    assert taken == [True, False]
+
+
+def test_jobs_get_what_remote_input_needs_and_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X509_USER_PROXY", "/home/me/a proxy")
+    monkeypatch.setenv("XRD_STREAMTIMEOUT", "30")
+    monkeypatch.setenv("FULLCHAIN_COPIES_GB", "20")
+    monkeypatch.setenv("BEARER_TOKEN", "secret")
+    monkeypatch.delenv("X509_CERT_DIR", raising=False)
+    lines = _environment()
+    assert "export X509_USER_PROXY='/home/me/a proxy'" in lines
+    assert "export XRD_STREAMTIMEOUT=30" in lines
+    assert "export FULLCHAIN_COPIES_GB=20" in lines
+    assert not any("secret" in line or "X509_CERT_DIR" in line for line in lines)
+
+
+def test_htcondor_jobs_of_the_workflow_get_the_same(project: Path) -> None:
+    text = (project / "workflow/profiles/htcondor/profile.yaml").read_text()
+    (names,) = re.findall(r"^  - getenv=(.*)$", text, re.MULTILINE)
+    handed_on = names.split(",")
+    assert {name.rstrip("*") for name in handed_on} == set(INHERITED)
+    assert not any(fnmatch("BEARER_TOKEN", name) for name in handed_on)
+
+
+@pytest.mark.parametrize("under_guardian", [True, False])
+def test_a_step_with_batch_jobs_asks_for_time_to_cancel_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, under_guardian: bool
+) -> None:
+    path = programs(
+        tmp_path, sbatch="echo Submitted batch job 77", squeue="",
+        scancel=f'echo "$@" >> {tmp_path}/cancelled',
+    )  # fmt: skip
+    monkeypatch.setenv("PATH", path)
+    monkeypatch.chdir(tmp_path)
+    asked: list[float] = []
+    monkeypatch.setattr("fullchain.jets.dask_cluster.grace.allow", asked.append)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def guardians(number: int, frame: Any) -> None:
+        raise SystemExit(7)
+
+    if under_guardian:
+        signal.signal(signal.SIGTERM, guardians)
+    try:
+        settings = DaskSettings(cluster="slurm", encrypt=ENCRYPT)
+        with pytest.raises(SystemExit) as ended, pool(settings, 1) as workers:
+            while not any(job.job_id for job in list(workers.cluster.workers.values())):
+                pass
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == (7 if under_guardian else 128 + signal.SIGTERM)
+    assert asked == [60.0]
+    assert "77" in (tmp_path / "cancelled").read_text()
 
 
 def test_a_worker_with_other_code_does_nothing() -> None:
@@ -229,6 +343,18 @@ def test_jobs_of_both_systems_say_what_is_asked_for(
         ({"logs": "results/../../x"}, "below results/"),
         ({"cluster": "htcondor", "directives": ["--wrong"]}, "no assignment"),
         ({"memory": 10}, "memory"),
+        ({"adaptive": True}, "adaptive: has no effect with cluster 'local'"),
+        ({"cluster": "htcondor", "queue": "short"}, "queue: has no effect.*only with slurm"),
+        *(
+            ({"cluster": "address", "address": "tcp://a:1", name: value}, f"{name}: has no effect")
+            for name, value in (
+                ("attempts", 5),
+                ("memory", 900),
+                ("encrypt", False),
+                ("prologue", ["true"]),
+                ("scratch", "/scratch"),
+            )
+        ),
     ],
 )
 def test_wrong_settings_are_refused(changes: dict[str, Any], message: str) -> None:

@@ -1,6 +1,7 @@
 """One part of a sample from ROOT to Parquet: the same however it is read, and never incomplete."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from fullchain.errors import InputError
 from fullchain.jets import cluster
 from fullchain.jets.columns import SCHEMA
 from fullchain.jets.part import read
+from fullchain.jets.replicas import ReplicatedFile
 from fullchain.jets.settings import JetsSettings
 from fullchain.ntuples.manifests import PartManifest, SourceFile, read_part, write_part
 from fullchain.step import Given
@@ -199,6 +201,65 @@ def test_damaged_basket_is_named(toy, tmp_path):
     path.write_bytes(bytes(content))
     with pytest.raises(InputError, match=r"b\.root.*(cannot be read|sum of weights)"):
         read(manifest, jets_settings(), SEED)
+
+
+def test_a_fault_of_the_program_is_none_of_the_file(toy, monkeypatch):
+    def ragged(*_: Any) -> None:
+        ak.to_numpy(ak.Array([[1.0], [2.0, 3.0]]))
+
+    monkeypatch.setattr("fullchain.jets.processor.cluster", ragged)
+    with pytest.raises(Exception, match="subarray lengths are not regular") as raised:
+        read(toy, jets_settings(), SEED)
+    assert not isinstance(raised.value, InputError)
+
+
+def test_a_lack_of_memory_is_no_damage(toy, monkeypatch):
+    def full(*_: Any, **__: Any) -> None:
+        raise MemoryError("no room for the basket")
+
+    monkeypatch.setattr("uproot.interpretation.jagged.AsJagged.final_array", full)
+    with pytest.raises(Exception, match="no room for the basket") as raised:
+        read(toy, jets_settings(), SEED)
+    assert not isinstance(raised.value, InputError)
+
+
+def test_the_log_tells_where_the_reading_failed(toy, monkeypatch, capfd):
+    def wrong(*_: Any, **__: Any) -> None:
+        raise ValueError("nonsense in the basket")
+
+    monkeypatch.setattr("uproot.interpretation.jagged.AsJagged.final_array", wrong)
+    with pytest.raises(InputError, match=r"nonsense in the basket\); the file is damaged"):
+        read(toy, jets_settings(), SEED)
+    trace = capfd.readouterr().err
+    assert "Traceback" in trace
+    assert "read_candidates" in trace
+
+
+@pytest.mark.parametrize("executor", ["iterative", "futures"])
+def test_a_file_that_goes_away_is_read_from_its_replica(toy, tmp_path, monkeypatch, executor):
+    part = read_part(copy_part(toy, tmp_path))
+    first = part.files[0]
+    (tmp_path / "other.root").write_bytes((tmp_path / "a.root").read_bytes())
+    files = (replace(first, path="a.root", replicas=("other.root",)),)
+    write_part(tmp_path / "replica.json", PartManifest("toy", "0000", "pfnano", files))
+    expected = contents(read(tmp_path / "replica.json", jets_settings(), SEED).tables)
+    inspected = ReplicatedFile._inspect
+
+    def gone(file: ReplicatedFile, path: str) -> Any:
+        found = inspected(file, path)
+        (tmp_path / "a.root").unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(ReplicatedFile, "_inspect", gone)
+    result = read(tmp_path / "replica.json", reading(executor=executor), SEED)
+    assert list(result.files) == [str(tmp_path / "other.root")]
+    assert contents(result.tables) == expected
+    alone = (replace(files[0], replicas=()),)
+    write_part(tmp_path / "alone.json", PartManifest("toy", "0000", "pfnano", alone))
+    (tmp_path / "a.root").write_bytes((tmp_path / "other.root").read_bytes())
+    with pytest.raises(InputError, match=r"a\.root: cannot be opened \(FileNotFound") as raised:
+        read(tmp_path / "alone.json", reading(executor=executor), SEED)
+    assert "damaged" not in str(raised.value)
 
 
 @pytest.mark.parametrize(("events", "message"), [(60, "manifest says 60"), (20, "weights")])

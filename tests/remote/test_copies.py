@@ -38,6 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FULLCHAIN_COPIES", str(tmp_path / "copies"))
     monkeypatch.setattr(copies, "_used", {})
     monkeypatch.setattr(copies, "_verified", {})
+    monkeypatch.setattr(copies, "_doubted", set())
     return tmp_path / "copies"
 
 
@@ -200,6 +201,108 @@ def test_the_copies_unused_longest_make_room(
     user.communicate("\n")
     assert fetch(server.url("n3.root")).is_file()
     assert not first.is_file()
+
+
+def test_fetches_under_way_and_their_leftovers_count_for_the_limit(
+    xrootd: Any, folder: Path, served: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    size = (served / "a.root").stat().st_size
+    monkeypatch.setenv("FULLCHAIN_COPIES_GB", str(1.5 * size / 1e9))
+    url, received = xrootd.url("a.root"), copies._Entry._receive
+
+    def receive(entry: Any, *arguments: Any) -> int:
+        if entry.url == url:
+            # another file is asked for while nothing of the first one is there so far
+            assert reading_place(xrootd.url("b.root"), timeout=1.0) == xrootd.url("b.root")
+        return received(entry, *arguments)
+
+    monkeypatch.setattr(copies._Entry, "_receive", receive)
+    assert fetch(url).is_file()
+    assert "no copy is kept" in capfd.readouterr().err
+    forget()
+    # what a killed fetch leaves: no record, and a place for all of it
+    place = fetch(url).parent
+    (place / "record.json").unlink()
+    (place / "copy.root").rename(place / ".unfinished.elsewhere.1.copy.root")
+    (place / "expected").write_text(str(size))
+    forget()
+    assert fetch(xrootd.url("b.root")).is_file()
+    assert {file.name for file in place.iterdir()} == {"in_use", "fetching"}
+
+
+def test_a_killed_fetch_of_the_same_file_leaves_nothing(xrootd: Any, folder: Path) -> None:
+    place = fetch(xrootd.url("a.root")).parent
+    forget()
+    (place / "record.json").unlink()
+    (place / ".unfinished.elsewhere.1.copy.root").write_bytes(b"half")
+    fetch(xrootd.url("a.root"))
+    assert not list(place.glob(".unfinished*"))
+    assert not (place / "expected").exists()
+
+
+def test_a_checksum_that_comes_late_is_compared_with_the_copy(
+    xrootd: Any, served: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, transfers, received = xrootd.url("a.root"), [], copies._Entry._receive
+
+    def receive(entry: Any, *arguments: Any) -> int:
+        transfers.append(entry.url)
+        return received(entry, *arguments)
+
+    monkeypatch.setattr(copies._Entry, "_receive", receive)
+    told = copies.stated(url, 1.0)
+    without = {name: told[name] for name in ("size", "modified")}
+    for answer in (without, told, without):
+        forget()
+        monkeypatch.setattr(copies, "stated", lambda *_, answer=answer: answer)
+        fetch(url)
+    assert transfers == [url]
+    forget()
+    monkeypatch.setattr(copies, "stated", lambda *_: {**without, "adler32": "00000001"})
+    with pytest.raises(TemporaryFailure, match="damaged on the way"):
+        fetch(url)
+    assert len(transfers) == 2
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_transfer_that_was_damaged_once_is_repeated_before_the_checksum_is_blamed(
+    nginx: Any, served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    from fullchain.ntuples import transfer
+
+    if kept:
+        monkeypatch.setenv("FULLCHAIN_COPIES", str(tmp_path / "copies"))
+    content = (served / "a.root").read_bytes()
+    calls, blocks = [], transfer.blocks
+
+    def damaged_once(url: str, timeout: float) -> Any:
+        calls.append(url)
+        for block in blocks(url, timeout):
+            yield block[:-1] + bytes([block[-1] ^ 1]) if len(calls) == 1 else block
+
+    monkeypatch.setattr(transfer, "blocks", damaged_once)
+    monkeypatch.setattr(copies, "blocks", damaged_once)
+    url, checksum = nginx.url("a.root"), f"adler32:{zlib.adler32(content):08x}"
+    assert ingest(url, checksums=[checksum]).files[0].checksum == checksum
+    assert len(calls) == 2
+
+
+def test_a_copy_that_was_damaged_on_its_way_is_fetched_again_for_its_checksum(
+    nginx: Any, served: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, blocks = (served / "a.root").read_bytes(), copies.blocks
+
+    def damaged(url: str, timeout: float) -> Any:
+        for block in blocks(url, timeout):
+            yield block[:-1] + bytes([block[-1] ^ 1])
+
+    url = nginx.url("a.root")
+    with monkeypatch.context() as once:
+        once.setattr(copies, "blocks", damaged)
+        assert fetch(url).read_bytes() != content
+    forget()
+    ingest(url, checksums=[f"adler32:{zlib.adler32(content):08x}"])
+    assert fetch(url).read_bytes() == content
 
 
 def test_a_full_disk_is_no_reason_to_stop(

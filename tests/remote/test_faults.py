@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from fullchain.errors import InputError
 from fullchain.jets.part import read
 from fullchain.jets.settings import JetsSettings
+from fullchain.ntuples import xrootd as reader
 from fullchain.ntuples.ingest import ingest_part
 from fullchain.ntuples.manifests import PartManifest, write_part
 from fullchain.ntuples.sources import expand_files
@@ -146,6 +148,30 @@ def test_answers_of_a_web_server(nginx: Any, place: str, message: str) -> None:
 def test_a_slow_server_and_one_that_sends_elsewhere(nginx: Any, tmp_path: Path, local: Any) -> None:
     for place in ("slow", "moved"):
         assert_same(events(tmp_path, ingest(nginx.url(f"{place}/a.root"))), local)
+
+
+def test_questions_that_are_never_answered_end(
+    xrootd: Any, tmp_path: Path, local: Any, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    url = xrootd.url("a.root")
+    told = reader.stated(url, 1.0)
+    assert set(told) == {"size", "modified", "adler32"}
+    library = reader.client(1.0)
+
+    class Silent(library.FileSystem):  # type: ignore[name-defined]
+        def query(self, *_: Any, timeout: int, callback: Any) -> Any:
+            return SimpleNamespace(ok=True)
+
+    monkeypatch.setattr(library, "FileSystem", Silent)
+    monkeypatch.setattr(reader, "_patience", lambda timeout: 0.5)
+    with reader.BoundedResource(url, 1.0) as file:
+        assert reader._vector_limits(file.file, 1.0) == (1024, 2097136)
+    del told["adler32"]
+    assert reader.stated(url, 1.0) == told
+    assert "checksum did not come" in capfd.readouterr().err
+    monkeypatch.setattr(Silent, "stat", lambda *_, **__: SimpleNamespace(ok=True), raising=False)
+    with pytest.raises(TimeoutError, match="never answered"):
+        reader.stated(url, 1.0)
 
 
 @pytest.mark.parametrize(("kind", "executor"), [("stall", "iterative"), ("cut", "futures")])

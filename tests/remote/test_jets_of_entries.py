@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uproot
 
 from fullchain.errors import InputError
 from fullchain.ntuples.manifests import PartManifest, SourceFile, write_part
@@ -25,8 +26,8 @@ def manifest(folder: Path, *places: str) -> Path:
     return folder / "jets.json"
 
 
-def jets(path: Path) -> dict[str, np.ndarray]:
-    batches = [one.scalars for one in stream(path, ["d2", "event"], 0, batch_rows=700)]
+def jets(path: Path, rows: int = 700) -> dict[str, np.ndarray]:
+    batches = [one.scalars for one in stream(path, ["d2", "event"], 0, batch_rows=rows)]
     return {name: np.concatenate([one[name] for one in batches]) for name in ("pt", "d2", "event")}
 
 
@@ -44,6 +45,43 @@ def test_a_connection_that_breaks_loses_no_jet(
         for name, values in expected.items():
             assert values.tobytes() == found[name].tobytes(), name
     with pytest.raises(InputError, match="attempt 3 of 3"):
-        jets(manifest(tmp_path, bad))
+        # more than one connection brings, whatever the number of attempts
+        jets(manifest(tmp_path, bad), rows=JETS)
     proxy.misbehave("none")
     assert count(manifest(tmp_path, bad)) == JETS
+
+
+def test_a_first_batch_that_fails_is_read_from_a_file_that_is_opened_again(
+    server: Any, proxy_to: Callable[[Any], Any], served: Path, tmp_path: Path
+) -> None:
+    expected = jets(manifest(tmp_path, str(served / "jets.root")), rows=JETS)
+    proxy = proxy_to(server)
+    proxy.misbehave("cut", AFTER_BRANCHES, connections=1)
+    found = jets(manifest(tmp_path, server.url("jets.root", proxy.port)), rows=JETS)
+    assert found["pt"].tobytes() == expected["pt"].tobytes()
+
+
+def test_a_replica_that_failed_is_not_asked_for_each_batch(
+    server: Any, proxy_to: Callable[[Any], Any], tmp_path: Path, capfd: Any
+) -> None:
+    proxy = proxy_to(server)
+    bad, good = server.url("jets.root", proxy.port), server.url("jets.root")
+    proxy.close()
+    assert len(jets(manifest(tmp_path, bad, good))["pt"]) == JETS
+    assert capfd.readouterr().err.count("trying the next replica") == 1
+
+
+def test_replicas_must_have_the_same_entries(
+    xrootd: Any, proxy_to: Callable[[Any], Any], served: Path, tmp_path: Path
+) -> None:
+    with uproot.recreate(served / "longer.root") as file:
+        file.mktree("tree", {"label": np.int32, "pt": np.float32, "mass": np.float32})
+        columns = {name: np.ones(JETS + 1, np.float32) for name in ("pt", "mass")}
+        file["tree"].extend({"label": np.ones(JETS + 1, np.int32), **columns})
+    proxy = proxy_to(xrootd)
+    bad, other = xrootd.url("jets.root", proxy.port), str(served / "longer.root")
+    batches = stream(manifest(tmp_path, bad, other), [], 0, batch_rows=700)
+    next(batches)
+    proxy.close()
+    with pytest.raises(InputError, match=r"longer\.root: has 4001 entries.*before it 4000"):
+        list(batches)

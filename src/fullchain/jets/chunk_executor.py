@@ -102,10 +102,12 @@ def _result(future: Any, item: WorkItem, pool: Pool) -> Any:
     if isinstance(problem, KilledWorker):
         last = getattr(problem.last_worker, "address", "")
         logs = f"; logs in {pool.settings.logs}" if pool.settings.in_batch else ""
+        remedy = f"raise jets.reading.dask.memory ({pool.settings.memory} MB)"
+        if pool.settings.cluster == "address":
+            remedy = f"give the workers of the scheduler at {pool.settings.address} more"
         raise InputError(
             f"{where}: every Dask worker that treated them died, the last at {last}. Most often "
-            f"memory is short: raise jets.reading.dask.memory ({pool.settings.memory} MB) or lower "
-            f"jets.reading.events_per_chunk{logs}"
+            f"memory is short: {remedy} or lower jets.reading.events_per_chunk{logs}"
         )
     if isinstance(problem, OtherEnvironment):
         raise InputError(f"{where}: {problem}")

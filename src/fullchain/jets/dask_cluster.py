@@ -22,6 +22,7 @@ import dask
 from distributed import Client, LocalCluster, Status
 from distributed.security import Security
 
+from fullchain import grace
 from fullchain.errors import InputError
 from fullchain.jets.dask_settings import DaskSettings
 
@@ -32,8 +33,25 @@ _PROGRAMS = {
 _REFUSALS = 3
 """So many submissions of each job, refused by the batch system in a row, end the step."""
 
+_CANCELLING = 60.0
+"""Time that closing a cluster and cancelling its jobs may take when the step is told to end [s]."""
+
 _NOWHERE = "127.0.0.1:0"
 """Dask's page of status: a free port, which only this machine reaches."""
+
+INHERITED = (
+    "X509_USER_PROXY",
+    "X509_CERT_DIR",
+    "BEARER_TOKEN_FILE",
+    "SSL_CERT_FILE",
+    "FULLCHAIN_COPIES",
+    "FULLCHAIN_CACHE",
+    "XRD_",
+)
+"""Variables, and beginnings of such, that batch jobs get from the environment of the step.
+
+Not BEARER_TOKEN: others may be able to read the scripts of jobs.
+"""
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -126,6 +144,8 @@ def pool(settings: DaskSettings, workers: int) -> Iterator[Pool]:
         "distributed.scheduler.http.routes": [],
     }
     with ExitStack() as stack:
+        if settings.in_batch:
+            grace.allow(_CANCELLING)
         stack.enter_context(_terminable())
         stack.enter_context(dask.config.set(limits))
         if settings.cluster == "address":
@@ -240,7 +260,13 @@ def _environment() -> list[str]:
         f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH",
         f"export PYTHONPATH={shlex.quote(':'.join(paths))}",
         *(f"export {name}=1" for name in _THREADS),
+        *(f"export {name}={shlex.quote(os.environ[name])}" for name in _inherited()),
     ]
+
+
+def _inherited() -> list[str]:
+    beginnings = tuple(name for name in INHERITED if name.endswith("_") or "FULLCHAIN" in name)
+    return sorted(n for n in os.environ if n in INHERITED or n.startswith(beginnings))
 
 
 def _security(encrypt: bool) -> Security | None:
@@ -259,6 +285,14 @@ def _security(encrypt: bool) -> Security | None:
 def _client(address: str) -> Iterator[Any]:
     try:
         client = Client(address)
+    except TypeError as problem:
+        # Dask says so where an address asks for TLS, and its configuration has no certificates
+        if not address.startswith("tls://"):
+            raise
+        raise InputError(
+            f"jets.reading.dask.address: {address} asks for TLS ({problem}); name certificate, key "
+            "and authority in Dask's configuration (distributed.comm.tls)"
+        ) from None
     except (OSError, TimeoutError, ValueError) as problem:
         raise InputError(
             f"jets.reading.dask.address: no scheduler answers at {address} ({problem}); start it, "
@@ -270,8 +304,12 @@ def _client(address: str) -> Iterator[Any]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM, with which a batch system ends the step, close the cluster and its jobs, too."""
-    if threading.current_thread() is not threading.main_thread():
+    """Let SIGTERM, with which a batch system ends the step, close the cluster and its jobs, too.
+
+    Under a guardian it does so already, and once (`fullchain.guardian`).
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
 

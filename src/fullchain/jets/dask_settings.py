@@ -7,6 +7,17 @@ from pydantic import Field, field_validator, model_validator
 
 from fullchain.model import SettingsModel
 
+_BATCH = ("slurm", "htcondor")
+_ONLY_IN_BATCH = {
+    **dict.fromkeys(
+        ("adaptive", "cores", "minutes", "directives", "prologue", "interface", "logs"), _BATCH
+    ),
+    **dict.fromkeys(("queue", "account"), ("slurm",)),
+    "disk": ("htcondor",),
+}
+# Who started a scheduler that runs already chose these for it.
+_NOT_OF_OTHERS = dict.fromkeys(("memory", "scratch", "attempts", "encrypt"), ("local", *_BATCH))
+
 
 class DaskSettings(SettingsModel):
     """Where the workers of the Dask executor run, and what each of them gets.
@@ -24,8 +35,8 @@ class DaskSettings(SettingsModel):
     )
     adaptive: bool = Field(
         False,
-        description="start and stop batch jobs by what there is to do, up to reading.workers, "
-        "instead of keeping that many",
+        description="of slurm and htcondor: start and stop batch jobs by what there is to do, up "
+        "to reading.workers, instead of keeping that many",
     )
     cores: int = Field(1, ge=1, description="cores of one batch job; each is one worker")
     memory: int = Field(3000, ge=200, description="of one worker [MB]")
@@ -77,6 +88,18 @@ class DaskSettings(SettingsModel):
         return self
 
     @model_validator(mode="after")
+    def _only_what_applies(self) -> "DaskSettings":
+        of_cluster = {**_ONLY_IN_BATCH, **_NOT_OF_OTHERS}
+        for name, clusters in of_cluster.items():
+            default = type(self).model_fields[name].default
+            if self.cluster not in clusters and getattr(self, name) != default:
+                raise ValueError(
+                    f"{name}: has no effect with cluster '{self.cluster}', only with "
+                    f"{', '.join(clusters)}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _assignments(self) -> "DaskSettings":
         wrong = [line for line in self.directives if "=" not in line]
         if self.cluster == "htcondor" and wrong:
@@ -86,4 +109,4 @@ class DaskSettings(SettingsModel):
     @property
     def in_batch(self) -> bool:
         """Whether workers are batch jobs."""
-        return self.cluster in ("slurm", "htcondor")
+        return self.cluster in _BATCH

@@ -3,6 +3,8 @@
 A failure of one file is reported with its number, so that the caller can read that file again.
 """
 
+import builtins
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -13,7 +15,6 @@ from typing import Any
 from coffea import processor
 from coffea.processor.executor import WorkItem
 
-from fullchain.errors import InputError
 from fullchain.jets.processor import Failure, JetProcessor
 from fullchain.jets.settings import ReadingSettings
 from fullchain.ntuples.inspection import open_options
@@ -76,23 +77,34 @@ class Execution:
             options = open_options(path, self.timeout)
             try:
                 out = runner.run(batch, self.task, uproot_options=options)["out"]
-            except InputError:
-                raise
             except Exception as problem:
-                # coffea could not open the file; of what comes later the processor tells
-                if not is_url(path):
-                    text = str(problem).splitlines()[0] if str(problem) else ""
-                    if text.startswith(("Failed to open file", "Failed creating nanoevents")):
-                        raise InputError(f"{text}; the file is damaged") from None
+                # of what comes after the opening the processor tells
+                failure = _not_opened(problem, batch)
+                if failure is None:
                     raise
-                number = dict(batch[0].usermeta or {})["number"]
-                return [], [Failure(number, f"{path}: {_first_line(problem)}", passing=True)]
+                return [], [failure]
         return out["chunks"], out["failures"]
 
 
-def _first_line(problem: Exception) -> str:
-    cause = problem.__cause__ or problem
-    return f"{type(cause).__name__}: {(str(cause).splitlines() or [''])[0]}"
+_NOT_OPENED = re.compile(
+    r"Failed (?:to open file|creating nanoevents): .*?The error was: ((\w+).*)", re.DOTALL
+)
+"""What coffea says of a file that it cannot open, with the first error, also between processes."""
+
+
+def _not_opened(problem: Exception, batch: Sequence[WorkItem]) -> Failure | None:
+    """Give the failure of the file of a batch that coffea could not open, if it is that."""
+    text = str(problem)
+    found = _NOT_OPENED.match(text)
+    if found is None or found[2] == "MemoryError":
+        return None
+    item = next((item for item in batch if repr(item) in text), batch[0])
+    kind = getattr(builtins, found[2], Exception)
+    # a file that is not there, or a disk that does not answer, is not damaged
+    unread = is_url(item.filename) or (isinstance(kind, type) and issubclass(kind, OSError))
+    hint = "" if unread else "; the file is damaged"
+    message = f"{item.filename}: cannot be opened ({found[1].splitlines()[0].rstrip('.')}){hint}"
+    return Failure(dict(item.usermeta or {})["number"], message, passing=True)
 
 
 @contextmanager

@@ -117,9 +117,12 @@ def read_whole(
     InputError
         As `read`, and where the task says so.
     """
-    files = [ReplicatedFile(part, manifest, n, task.layout) for n in range(len(part.good))]
-    _check_weights(task.weights, task.settings.clustering.mitigation, part.sample)
     reading = task.settings.reading
+    files = [
+        ReplicatedFile(part, manifest, n, task.layout, copies=reading.on_this_machine)
+        for n in range(len(part.good))
+    ]
+    _check_weights(task.weights, task.settings.clustering.mitigation, part.sample)
     with (
         progress(f"{part.sample} {part.part}", total=part.events) as advance,
         execution(reading, task, part.timeout, advance) as run,

@@ -1,16 +1,14 @@
 """The coffea processor: from events of any layout to tables of jets, all variations in one pass."""
 
-import zlib
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cramjam
 import numpy as np
 import pyarrow as pa
-import uproot
 from coffea.processor import ProcessorABC
 
 from fullchain.errors import InputError
@@ -39,31 +37,33 @@ from fullchain.pileup.weight_file import read_weights
 
 NOMINAL = "nominal"
 
-# What damaged or truncated files make uproot raise, besides errors that name the file already.
-_READ_ERRORS = (
-    OSError,
-    zlib.error,
-    cramjam.DecompressionError,
-    uproot.deserialization.DeserializationError,
-)
+_READERS = ("uproot", "coffea.nanoevents.mapping", "coffea.nanoevents.factory")
 
 
-def _in_libraries(problem: Exception) -> bool:
-    """Tell whether uproot or awkward raised it, which damaged baskets make raise anything."""
-    place = problem.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    raiser = "" if place is None else str(place.tb_frame.f_globals.get("__name__"))
-    return raiser.split(".")[0] in ("uproot", "awkward", "awkward_cpp", "coffea")
+def _while_reading(problem: Exception) -> bool:
+    """Tell whether it came up while a column was read from the file.
+
+    Columns are read when they are first used, in the middle of any computation: what tells is
+    that the readers are among the callers. They raise anything where baskets are damaged.
+    """
+    if isinstance(problem, MemoryError):
+        return False
+    frames = (frame for frame, _ in traceback.walk_tb(problem.__traceback__))
+    names = (f"{frame.f_globals.get('__name__')}." for frame in frames)
+    return any(name.startswith(f"{reader}.") for name in names for reader in _READERS)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a file could not be read; `passing` if another attempt may help."""
+    """Why a file could not be read; `passing` if another attempt may help.
+
+    `trace` is where in the code it came up, for the log.
+    """
 
     number: int
     message: str
     passing: bool
+    trace: str = ""
 
 
 class JetProcessor(ProcessorABC):
@@ -118,16 +118,19 @@ class JetProcessor(ProcessorABC):
             failure = Failure(where["number"], f"{where['filename']}: {problem}", passing=False)
             return {"chunks": [], "failures": [failure]}
         except Exception as problem:
-            # a connection that breaks off shows as anything, a TypeError in uproot among it
-            remote = is_url(where["filename"])
-            if not (remote or isinstance(problem, _READ_ERRORS) or _in_libraries(problem)):
+            # the fault of a program is none of the file
+            if not _while_reading(problem):
                 raise
+            remote = is_url(where["filename"])
             message = (
                 f"{where['filename']}: entries {start} to {stop} of tree '{where['treename']}' "
                 f"cannot be read ({type(problem).__name__}: {problem})"
             )
-            hint = "" if remote else "; the file is damaged"
-            return {"chunks": [], "failures": [Failure(where["number"], message + hint, remote)]}
+            # the network and disks fail with an OSError, what they bring with any other one
+            hint = "" if remote or isinstance(problem, OSError) else "; the file is damaged"
+            trace = "".join(traceback.format_exception(problem))
+            failure = Failure(where["number"], message + hint, remote, trace)
+            return {"chunks": [], "failures": [failure]}
         return {"chunks": [(where["number"], start, stop, result)], "failures": []}
 
     def postprocess(self, accumulator: Any) -> Any:

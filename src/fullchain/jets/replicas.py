@@ -25,10 +25,15 @@ class ReplicatedFile:
         The part and where its manifest lies.
     number
         Place of the file among those to read.
+    copies
+        Read the local copy of a remote file, where copies are kept; not for readers on other
+        machines, which do not have them.
     """
 
-    def __init__(self, part: PartManifest, manifest: Path, number: int, layout: Layout) -> None:
-        self.part, self.number, self.layout = part, number, layout
+    def __init__(
+        self, part: PartManifest, manifest: Path, number: int, layout: Layout, copies: bool = True
+    ) -> None:
+        self.part, self.number, self.layout, self.copies = part, number, layout, copies
         self.entry: SourceFile = part.good[number]
         places = (self.entry.path, *self.entry.replicas)
         self.places = [resolve(part, manifest, place) for place in places]
@@ -77,6 +82,8 @@ class ReplicatedFile:
                 _report(f"{reason}; next attempt in {pause:g} s")
                 time.sleep(pause)
                 return
+        if failure.trace:
+            _report(failure.trace)
         self._reasons.append(reason)
         self._failures = 0
         self.places = self.places[1:]
@@ -88,7 +95,7 @@ class ReplicatedFile:
         """Give place and identity of a file that is as when the manifest was made."""
         with (
             failures_named(path),
-            opened_file(path, self.part.timeout, self.entry.checksum) as (place, file),
+            opened_file(path, self.part.timeout, self.entry.checksum, self.copies) as (place, file),
         ):
             if f"{self.entry.tree};1" not in file.keys(cycle=True) and self.entry.tree not in file:
                 raise InputError(f"{path}: has no tree '{self.entry.tree}'")

@@ -59,10 +59,15 @@ class ReadingSettings(SettingsModel):
             raise InputError(f"options of reading (--executor, --dask, ...): {problem}") from None
 
     @property
+    def on_this_machine(self) -> bool:
+        """Whether events are read on the machine of the step, and not by workers elsewhere."""
+        return self.executor != "dask" or self.dask.cluster == "local"
+
+    @property
     def processes(self) -> int:
         """How many processes of this machine are busy with one part."""
-        elsewhere = self.executor == "dask" and self.dask.cluster != "local"
-        return 1 if elsewhere or self.executor == "iterative" else self.workers
+        alone = self.executor == "iterative" or not self.on_this_machine
+        return 1 if alone else self.workers
 
 
 class ClusteringSettings(SettingsModel):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fullchain.errors import InputError
+from fullchain.ntuples.sources import TemporaryFailure
 
 _SHORT: dict[str, tuple[Callable[[bytes, int], int], int]] = {
     "adler32": (zlib.adler32, 1),
@@ -70,6 +71,34 @@ def check(name: str, found: str, checksum: str) -> None:
             f"{name}: its {algorithm} is {found}, the settings of the sample say {value}; the file "
             "is damaged or another one: get it again, or correct 'checksums'."
         )
+
+
+_disagreed: dict[str, str] = {}
+"""What was computed of remote files at the last transfer that brought another content."""
+
+
+def check_transferred(url: str, found: str, checksum: str) -> None:
+    """Check a remote file after a transfer, whose fault another content may be at first.
+
+    Raises
+    ------
+    TemporaryFailure
+        It is not as ``checksum`` says, for the first time: another transfer may help.
+    InputError
+        It is not, and the transfer before brought the same.
+    """
+    algorithm, _, value = checksum.partition(":")
+    before = _disagreed.pop(url, None)
+    if found == value:
+        return
+    digest = f"{algorithm}:{found}"
+    if before == digest:
+        check(url, found, checksum)
+    _disagreed[url] = digest
+    raise TemporaryFailure(
+        f"{url}: its {algorithm} is {found}, the settings of the sample say {value}; it may have "
+        "been damaged on the way"
+    )
 
 
 def check_file(name: str, file: Path, checksum: str) -> None:

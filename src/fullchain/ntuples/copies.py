@@ -13,17 +13,18 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 import uproot
 
-from fullchain.atomic import atomic, write_text
+from fullchain.atomic import MARK, atomic, write_text
 from fullchain.errors import InputError
-from fullchain.ntuples.checksums import Digest, check, computed, is_known
+from fullchain.ntuples.checksums import Digest, check_transferred, computed, is_known
 from fullchain.ntuples.inspection import HEADER_BYTES, ROOT_MAGIC, check_end, open_options
 from fullchain.ntuples.manifests import is_url
 from fullchain.ntuples.sources import TemporaryFailure, check_protocol
@@ -34,6 +35,7 @@ LIMIT = "FULLCHAIN_COPIES_GB"
 
 _GIGABYTE = 1_000_000_000
 _COPY, _RECORD, _IN_USE, _FETCHING = "copy", "record.json", "in_use", "fetching"
+_EXPECTED, _ROOM = "expected", "room"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _used: dict[Path, IO[bytes]] = {}
@@ -41,6 +43,10 @@ _used: dict[Path, IO[bytes]] = {}
 
 _verified: dict[Path, tuple[int, int, int]] = {}
 """State of the copies that this process found whole, so that it reads each only once for that."""
+
+
+_doubted: set[Path] = set()
+"""Copies whose content was not that of the settings, and may have been damaged on the way."""
 
 
 class NoRoomError(Exception):
@@ -78,15 +84,16 @@ def reading_place(path: str, *, timeout: float, checksum: str | None = None) -> 
 
 @contextmanager
 def opened_file(
-    path: str, timeout: float, checksum: str | None = None
+    path: str, timeout: float, checksum: str | None = None, copies: bool = True
 ) -> Iterator[tuple[str, Any]]:
     """Open a ROOT file, or its copy; gives where it is read, and what uproot opened.
 
-    Parameters and errors are those of `reading_place`, besides what uproot raises.
+    Parameters and errors are those of `reading_place`, besides what uproot raises; without
+    `copies` the file itself is opened in any case.
     """
     if is_url(path):
         check_protocol(path)
-    place = reading_place(path, timeout=timeout, checksum=checksum)
+    place = reading_place(path, timeout=timeout, checksum=checksum) if copies else path
     with uproot.open({place: None}, **open_options(place, timeout)) as file:
         yield place, file
 
@@ -113,11 +120,21 @@ class _Entry:
                 if not self._is_good(now):
                     self._fetch(timeout, checksum, now or stated(self.url, timeout))
         if checksum:
-            algorithm = checksum.partition(":")[0]
-            found = self._record().get("sums", {}).get(algorithm) or computed(self.copy, algorithm)
-            check(self.url, found, checksum)
+            self._check_settings(checksum)
         os.utime(self.folder / _RECORD)
         return self.copy
+
+    def _check_settings(self, checksum: str) -> None:
+        """Check the copy; of another content it is doubted, so that the next attempt fetches."""
+        algorithm = checksum.partition(":")[0]
+        _doubted.add(self.copy)
+        check_transferred(self.url, self._sum(algorithm), checksum)
+        _doubted.discard(self.copy)
+
+    def _sum(self, algorithm: str) -> str:
+        """Give a checksum of the copy: from its record, or else computed."""
+        known = self._record().get("sums", {}).get(algorithm)
+        return str(known) if known else computed(self.copy, algorithm)
 
     def _use(self) -> None:
         """Keep others from removing the copy until this process ends."""
@@ -146,9 +163,9 @@ class _Entry:
     def _is_good(self, now: dict[str, str] | None) -> bool:
         """Whether the copy is that of the remote file, and its bytes are as when it was made."""
         record = self._record()
-        if not record or not self.copy.is_file():
+        if not record or not self.copy.is_file() or self.copy in _doubted:
             return False
-        if now is not None and record.get("stated") != now:
+        if now is not None and self._changed(record.get("stated", {}), now):
             _report(f"{self.url}: it changed; its copy is fetched again")
             return False
         state = self.copy.stat()
@@ -163,7 +180,35 @@ class _Entry:
         _verified[self.copy] = signature
         return True
 
+    def _changed(self, before: dict[str, str], now: dict[str, str]) -> bool:
+        """Whether the server says another thing than before; it may say more, or less.
+
+        Servers compute checksums when they are first asked for them, and do not always answer in
+        time. A checksum that is new is compared with that of the copy.
+        """
+        common = before.keys() & now.keys()
+        if not common:
+            return before != now
+        new = [name for name in now.keys() - before.keys() if is_known(name)]
+        return any(before[name] != now[name] for name in common) or any(
+            self._sum(name) != now[name] for name in new
+        )
+
     def _fetch(self, timeout: float, checksum: str | None, now: dict[str, str]) -> None:
+        """Fetch the file where there is room for it; errors as in `_receive_whole`."""
+        # nobody else fetches it now: what is there was left by a process that was killed
+        for left in self.folder.glob(f"{MARK}*"):
+            left.unlink(missing_ok=True)
+        expected = int(now["size"]) if "size" in now else None
+        _make_room(self.root, expected or 0, self.folder)
+        try:
+            self._receive_whole(timeout, checksum, now, expected)
+        finally:
+            (self.folder / _EXPECTED).unlink(missing_ok=True)
+
+    def _receive_whole(
+        self, timeout: float, checksum: str | None, now: dict[str, str], expected: int | None
+    ) -> None:
         """Fetch the file under a temporary name, check it, and move it to its place.
 
         Raises
@@ -175,8 +220,6 @@ class _Entry:
         TemporaryFailure
             The content is not what the server says that it has.
         """
-        expected = int(now["size"]) if "size" in now else None
-        _make_room(self.root, expected or 0, self.folder)
         told = {name: now[name] for name in now if is_known(name)}
         asked = [checksum.partition(":")[0]] if checksum else []
         digests = {name: Digest(name) for name in ("sha256", *told, *asked)}
@@ -188,7 +231,7 @@ class _Entry:
                     raise TemporaryFailure(f"{self.url}: {size} of {expected} bytes arrived")
                 self._compare(sums, told)
                 if checksum:
-                    check(self.url, sums[asked[0]], checksum)
+                    check_transferred(self.url, sums[asked[0]], checksum)
                 self._check_whole(temporary, size)
         except OSError as problem:
             if problem.errno in _FULL:
@@ -196,6 +239,7 @@ class _Entry:
             raise
         record = {"url": self.url, "size": size, "sums": sums, "stated": now}
         write_text(self.folder / _RECORD, json.dumps(record, indent=1) + "\n")
+        _doubted.discard(self.copy)
 
     def _receive(self, temporary: Path, timeout: float, digests: dict[str, Digest]) -> int:
         size = 0
@@ -222,26 +266,57 @@ class _Entry:
 
 
 def _make_room(root: Path, size: int, own: Path) -> None:
-    """Remove copies that nobody uses, those unused longest first, until one more has room."""
+    """Remove copies that nobody uses, those unused longest first, until one more has room.
+
+    The room is then taken: the folder of the copy says how much is expected, which counts for
+    others that look for room, one after the other.
+    """
     limit = _limit()
-    held = {path: _size(path) for path in root.iterdir() if (path / _RECORD).is_file()}
-    held.pop(own, None)
-    oldest = sorted(held, key=_last_use)
-    while (reason := _lacking(root, size, limit, sum(held.values()))) is not None:
-        if not oldest:
-            raise NoRoomError(reason)
-        path = oldest.pop(0)
-        if _removed(path, root):
-            held.pop(path)
+    with _locked(root / _ROOM, fcntl.LOCK_EX, root):
+        held = {path: _Held.of(path) for path in root.iterdir() if path.is_dir() and path != own}
+        oldest = sorted((path for path in held if held[path].size), key=_last_use)
+        while (reason := _lacking(root, size, limit, held.values())) is not None:
+            if not oldest:
+                raise NoRoomError(reason)
+            path = oldest.pop(0)
+            if _removed(path, root):
+                held.pop(path)
+        (own / _EXPECTED).write_text(str(size))
 
 
-def _lacking(root: Path, size: int, limit: float, held: int) -> str | None:
-    if held + size > limit:
+@dataclass(frozen=True)
+class _Held:
+    """Bytes of all files of a copy, whole or not, and how many are expected in the end."""
+
+    there: int
+    expected: int
+
+    @classmethod
+    def of(cls, folder: Path) -> _Held:
+        there = expected = 0
+        for file in folder.iterdir():
+            # fetches that end at this moment rename and remove files
+            with suppress(FileNotFoundError):
+                if file.name == _EXPECTED:
+                    expected = int(file.read_text() or 0)
+                else:
+                    there += file.stat().st_size
+        return cls(there, expected)
+
+    @property
+    def size(self) -> int:
+        """What counts for the limit."""
+        return max(self.there, self.expected)
+
+
+def _lacking(root: Path, size: int, limit: float, others: Collection[_Held]) -> str | None:
+    if sum(one.size for one in others) + size > limit:
         return (
             f"{size / _GIGABYTE:.3g} GB more are above the limit of {limit / _GIGABYTE:.3g} GB of "
             f"{LIMIT}, and the copies there are in use"
         )
-    if size > shutil.disk_usage(root).free:
+    to_come = sum(one.size - one.there for one in others)
+    if size + to_come > shutil.disk_usage(root).free:
         return f"{size / _GIGABYTE:.3g} GB more do not fit on the disk of {root}"
     return None
 
@@ -257,10 +332,6 @@ def _limit() -> float:
     return limit * _GIGABYTE
 
 
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
-
-
 def _last_use(folder: Path) -> float:
     try:
         return (folder / _RECORD).stat().st_mtime
@@ -269,13 +340,16 @@ def _last_use(folder: Path) -> float:
 
 
 def _removed(folder: Path, root: Path) -> bool:
-    """Remove a copy unless a process uses it; its locks stay, for others may wait for them."""
+    """Remove a copy, or what a killed process left of one, unless a process uses it.
+
+    Its locks stay, for others may wait for them.
+    """
     lock = folder / _IN_USE
     try:
         with _locked(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, root):
-            (folder / _RECORD).unlink(missing_ok=True)
-            for file in folder.glob(_COPY + "*"):
-                file.unlink()
+            for file in folder.iterdir():
+                if file.name not in (_IN_USE, _FETCHING):
+                    file.unlink(missing_ok=True)
     except BlockingIOError:
         return False
     return True

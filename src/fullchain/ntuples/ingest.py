@@ -7,7 +7,7 @@ from typing import Annotated
 from fullchain.atomic import atomic
 from fullchain.checksums import checksum
 from fullchain.errors import InputError
-from fullchain.ntuples.checksums import check
+from fullchain.ntuples.checksums import check, check_transferred
 from fullchain.ntuples.copies import reading_place
 from fullchain.ntuples.inspection import Content, failures_named, inspect_file
 from fullchain.ntuples.manifests import (
@@ -138,5 +138,6 @@ def _verified_place(path: str, checksum: str | None, timeout: float) -> str:
     with failures_named(path):
         place = reading_place(path, timeout=timeout, checksum=checksum)
         if checksum and place == path:
-            check(path, digest_of(path, checksum.partition(":")[0], timeout), checksum)
+            verify = check_transferred if is_url(path) else check
+            verify(path, digest_of(path, checksum.partition(":")[0], timeout), checksum)
     return place

@@ -11,17 +11,13 @@ from __future__ import annotations
 import contextlib
 import math
 import queue
+import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 from uproot.source.futures import ResourceFuture, ResourceThreadPoolExecutor
-from uproot.source.xrootd import (
-    XRootDResource,
-    XRootDSource,
-    get_server_config,
-    trivial_resource,
-)
+from uproot.source.xrootd import XRootDResource, XRootDSource, trivial_resource
 
 PROTOCOLS = ("root://", "roots://", "xroot://", "xroots://")
 
@@ -92,19 +88,7 @@ class BoundedResource(XRootDResource):
 
     def _answer(self, request: Callable[..., Any], *arguments: Any) -> Any:
         """Answer to a request, for which nobody waits much longer than the time limit."""
-        answers: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
-        status = request(
-            *arguments,
-            timeout=self._xrd_timeout(),
-            callback=lambda status, answer, _: answers.put((status, answer)),
-        )
-        if status.ok:
-            try:
-                status, answer = answers.get(timeout=_patience(self._timeout))
-            except queue.Empty:
-                # what waits for its answer cannot be taken apart
-                _abandoned.append(self._file)
-                raise TimeoutError("the client library never answered") from None
+        status, answer = _answered(self._file, request, *arguments, timeout=self._timeout)
         if not status.ok:
             self._xrd_error(status)
         return answer
@@ -159,7 +143,30 @@ _closing: dict[int, Any] = {}
 """Files whose close was not answered so far."""
 
 _abandoned: list[Any] = []
-"""Files of which a request was never answered."""
+"""Files and servers of which a request was never answered."""
+
+
+def _answered(
+    asked: Any, request: Callable[..., Any], *arguments: Any, timeout: float
+) -> tuple[Any, Any]:
+    """Give status and answer of a request to ``asked``; raises TimeoutError if none ever comes.
+
+    Without a callback the library would wait by itself, and sometimes for ever.
+    """
+    answers: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
+    status = request(
+        *arguments,
+        timeout=REQUEST * seconds(timeout),
+        callback=lambda status, answer, _: answers.put((status, answer)),
+    )
+    if not status.ok:
+        return status, None
+    try:
+        return answers.get(timeout=_patience(timeout))
+    except queue.Empty:
+        # what waits for its answer cannot be taken apart
+        _abandoned.append(asked)
+        raise TimeoutError("the client library never answered") from None
 
 
 def _patience(timeout: float) -> float:
@@ -178,8 +185,39 @@ class BoundedSource(XRootDSource):
         self._executor = ResourceThreadPoolExecutor(
             [trivial_resource() for _ in range(self._num_workers)]
         )
-        limits = get_server_config(self._resource.file)
+        limits = _vector_limits(self._resource.file, self._timeout)
         self._max_num_elements, self._max_element_size = limits
+
+
+_USUAL_LIMITS = (1024, 2097136)
+"""Ranges of one vector read, and bytes of one range, that servers take unless told otherwise."""
+
+
+def _vector_limits(file: Any, timeout: float) -> tuple[int, int]:
+    """Ask the server of an open file how many ranges a vector read may have, and of what size.
+
+    As ``uproot.source.xrootd.get_server_config``, which waits without limit.
+    """
+    library = client(timeout)
+    address = library.URL(file.get_property("DataServer"))
+    # a file that the server redirected to this machine has no server
+    if not address.is_valid() or address.protocol == "file":
+        return _USUAL_LIMITS
+    server = library.FileSystem(f"{address.protocol}://{address.hostid}/")
+    names = "readv_iov_max readv_ior_max"
+    try:
+        status, answer = _answered(
+            server, server.query, library.flags.QueryCode.CONFIG, names, timeout=timeout
+        )
+    except TimeoutError:
+        return _USUAL_LIMITS
+    # a server that does not know a name repeats it
+    words = (
+        bytes(answer or b"").decode(errors="replace").strip("\0 \n").split() if status.ok else []
+    )
+    if len(words) != 2 or not all(word.isdigit() and int(word) > 0 for word in words):
+        return _USUAL_LIMITS
+    return int(words[0]), int(words[1])
 
 
 def beginning(url: str, length: int, timeout: float) -> tuple[bytes, int]:
@@ -207,12 +245,15 @@ def blocks(url: str, timeout: float) -> Iterator[bytes]:
 
 
 def stated(url: str, timeout: float) -> dict[str, str]:
-    """Size and time of change of a file, and its checksum (``adler32`` and the like) if known."""
+    """Size and time of change of a file, and its checksum (``adler32`` and the like) if known.
+
+    A checksum that does not come in time is left out, and a line on stderr says so.
+    """
     library = client(timeout)
     address = library.URL(url)
     server = library.FileSystem(f"{address.protocol}://{address.hostid}/")
-    path, limit = address.path_with_params, seconds(timeout)
-    status, found = server.stat(path, timeout=limit)
+    path = address.path_with_params
+    status, found = _answered(server, server.stat, path, timeout=timeout)
     if not status.ok:
         raise failure(status)
     told = {"size": str(found.size), "modified": str(found.modtime)}
@@ -220,10 +261,24 @@ def stated(url: str, timeout: float) -> dict[str, str]:
     # notices that the server fell silent in the middle of an answer (6.2.1)
     if "@" not in address.hostid:
         server = library.FileSystem(f"{address.protocol}://checksum@{address.hostid}/")
-    status, answer = server.query(library.flags.QueryCode.CHECKSUM, path, timeout=limit)
-    words = (answer or b"").decode(errors="replace").strip("\0 \n").split() if status.ok else []
-    # a server that keeps no checksums says so with an error
+    try:
+        status, answer = _answered(
+            server, server.query, library.flags.QueryCode.CHECKSUM, path, timeout=timeout
+        )
+    except TimeoutError as problem:
+        _without_checksum(url, problem)
+        return told
+    if not status.ok:
+        # a server that keeps no checksums says so with an error
+        if status.code != _SERVER_ANSWERED:
+            _without_checksum(url, failure(status))
+        return told
+    words = bytes(answer or b"").decode(errors="replace").strip("\0 \n").split()
     return {**told, words[0].lower(): words[1].lower()} if len(words) == 2 else told
+
+
+def _without_checksum(url: str, problem: OSError) -> None:
+    print(f"{url}: the server's checksum did not come ({problem})", file=sys.stderr, flush=True)
 
 
 def failure(status: Any) -> OSError:

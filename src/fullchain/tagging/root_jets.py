@@ -120,14 +120,19 @@ class _Tree:
     def __init__(self, source: Source) -> None:
         self._source = source
         self.path = source.files.name
+        self._files = source.files
         self._file: Any = None
+        self._entries_there: int | None = None
         self._try(self._open)
 
     def _try(self, attempt: Callable[[str], T]) -> T:
         """Do what reads the file with one replica after the other, until it is done."""
-        _, answer = first_answer(
-            self._source.files, attempt, retries=self._source.retries, report=_report
+        path, answer = first_answer(
+            self._files, attempt, retries=self._source.retries, report=_report
         )
+        # what failed once is not asked again for each batch that follows
+        left = self._files.replicas[self._files.replicas.index(path) :]
+        self._files = Replicas(left, self._files.checksum)
         return answer
 
     def _open(self, path: str) -> None:
@@ -144,6 +149,7 @@ class _Tree:
             self._tree = self._file[self._name(source.tree)]
             self.there = frozenset(self._tree.keys())
             self.entries = int(self._tree.num_entries)
+        self._check_same_entries()
         self.is_table = "part_px" not in self.there and self.there.issuperset(NEEDED)
         if source.entries is not None:
             if source.entries > self.entries:
@@ -152,6 +158,15 @@ class _Tree:
                     "manifest; make the manifest again"
                 )
             self.entries = source.entries
+
+    def _check_same_entries(self) -> None:
+        """Raise InputError for a replica that is not the file that was read so far."""
+        if self._entries_there not in (None, self.entries):
+            raise InputError(
+                f"{self.path}: has {self.entries} entries, the replica read before it "
+                f"{self._entries_there}; they are not the same file"
+            )
+        self._entries_there = self.entries
 
     def __enter__(self) -> "_Tree":
         return self
@@ -211,16 +226,20 @@ class _Tree:
             )
         first = 0
         running: Iterator[Any] | None = None
+        broken = False
 
         def read(path: str) -> Any:
-            nonlocal running
-            if path != self.path or (running is None and first):
+            nonlocal running, broken
+            if broken or path != self.path:
+                broken = True
                 self._open(path)
                 running = None
+            broken = True
             with failures_named(path):
-                batches, running = running or self._iterate(branches, first, rows), None
-                arrays = next(batches, None)
-            running = batches
+                if running is None:
+                    running = self._iterate(branches, first, rows)
+                arrays = next(running, None)
+            broken = False
             return arrays
 
         while (arrays := self._try(read)) is not None:
