@@ -25,13 +25,15 @@ LINKED = ("Snakefile", "rules", "config", "workflow", "profiles")
 
 @dataclass
 class Flow:
-    """A working folder in which the project's workflow runs."""
+    """A working folder in which the project's workflow runs, with warm starts as of `make run`."""
 
     folder: Path
+    warm: bool = False
 
     def environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, "COLUMNS": "200"}
+        warm = {"FULLCHAIN_WARM": "1" if self.warm else "0"}
+        return {**os.environ, **warm, "PATH": path, "COLUMNS": "200"}
 
     def start(self, *arguments: str, largest_file: int | None = None) -> subprocess.Popen[str]:
         """Start Snakemake in a process group of its own.
@@ -107,6 +109,7 @@ def new_flow(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 def finished(new_flow: Callable[[str], Flow]) -> Iterator[Flow]:
     """The test configuration, run once from nothing to the report."""
     flow = new_flow("finished")
+    flow.warm = True
     flow.run()
     yield flow
 
