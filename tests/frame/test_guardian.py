@@ -79,8 +79,12 @@ def begun() -> Iterator[list[subprocess.Popen[str]]]:
     processes: list[subprocess.Popen[str]] = []
     yield processes
     for process in processes:
-        process.kill()
-        process.communicate()
+        # Killed at once, it could not end what its work has left.
+        process.terminate()
+        try:
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("what", ["tool", "workers"])
@@ -134,6 +138,7 @@ def test_a_driver_that_is_no_ancestor_counts_for_nothing(begun: list) -> None:
         assert process.poll() is None
         process.terminate()
         wait_for_end(numbers)
+        assert "tidied up" in process.communicate(timeout=30)[0]
 
 
 def test_the_status_of_the_work_is_that_of_the_command() -> None:
