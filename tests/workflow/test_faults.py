@@ -179,11 +179,11 @@ def figures(small, planned) -> Step:
     begin = histograms.index("--jets") + 1
     jets = planned[NAMES["jets"]]["outputs"][0]
     settings = histograms[histograms.index("--settings") + 1]
-    made = "results/test/jets/histograms.root", "results/test/jets/metrics.json"
+    made = [f"results/test/jets/{name}" for name in ("histograms.root", "metrics.json", "a.json")]
     Step(
         [*histograms[:begin], jets, "--histograms", made[0], "--metrics", made[1],
-         "--settings", settings],
-        [jets], list(made), small.folder,
+         "--accounts", made[2], "--settings", settings],
+        [jets], made, small.folder,
     ).run(small.folder)  # fmt: skip
     plot = planned["jets_plot"]
     Step(plot["words"], [], [], small.folder).run(small.folder)
@@ -363,11 +363,10 @@ def test_a_folder_of_inputs_that_is_read_only_is_enough(
 ) -> None:
     chosen = step("numpy")
     for path in chosen.inputs:
-        shutil.copy(chosen.source / path, disk)
+        (disk / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(chosen.source / path, disk / path)
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-    words = [
-        str(disk / Path(word).name) if word in chosen.inputs else word for word in chosen.words
-    ]
+    words = [str(disk / word) if word in chosen.inputs else word for word in chosen.words]
     Step(words, [], chosen.outputs, chosen.source).run(tmp_path)
     assert chosen.results(tmp_path) == chosen.results(chosen.source)
 

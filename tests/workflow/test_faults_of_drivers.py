@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -110,23 +109,3 @@ def test_times_of_files_mean_nothing_where_their_content_is_the_same(flow) -> No
     os.utime(flow.folder / TOYS)
     flow.run("--", spectra)
     assert "Nothing to be done" in flow.run("--dry-run", "--", spectra)
-
-
-def test_a_step_takes_no_harm_of_a_clock_that_goes_backwards(flow) -> None:
-    """The durations that Snakemake and the records note may be wrong, the results may not."""
-    if not subprocess.run(["which", "faketime"], capture_output=True).stdout:
-        pytest.skip("needs faketime (Debian package faketime)")
-    flow.run("--", TOYS)
-    path = flow.folder / TOYS
-    before = path.read_bytes()
-    words = ["faketime", "-f", "-3d", "snakemake", "--cores", "1", "--forcerun", "unfolding_toy"]
-    done = subprocess.run(
-        [*words, "--configfile", "config/test.yaml", "--", TOYS],
-        cwd=flow.folder,
-        env=flow.environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert path.read_bytes() == before
-    assert "Nothing to be done" in flow.run("--dry-run", "--", TOYS)
