@@ -1,7 +1,8 @@
 """What the start of processes costs over all jobs of a configuration, cold and with a warm server.
 
-Run it in the project's folder; with a finished run it also says which share of its CPU time that
-is (from the records of provenance)::
+Run it in the project's folder; with a finished run whose jobs started warm (``make run``) it also
+says which share of the CPU time of all jobs that is, warm and as if they had started cold: the
+record of a warm job has the work without the start::
 
     python benchmarks/scale/start_up.py [--configfile config/test.yaml] [--repeat 5]
         [--results results/default] [--numbers start_up.json]
@@ -78,7 +79,7 @@ def once(step: str, server: str | None) -> tuple[float, float]:
 
 
 def recorded(results: Path) -> tuple[float, int]:
-    """CPU seconds of all jobs of a finished run, their start included, and their number."""
+    """CPU seconds of the work of all jobs of a finished run, and their number."""
     records = [json.loads(path.read_text()) for path in results.rglob("*.provenance.json")]
     return sum(record["cpu_seconds"] for record in records), len(records)
 
@@ -87,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--configfile", type=Path, nargs="+", default=[])
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--results", type=Path, help="a finished run of this configuration")
+    parser.add_argument("--results", type=Path, help="a finished warm run of this configuration")
     parser.add_argument("--steps", nargs="+", help="only these, for example jets.cluster")
     parser.add_argument("--numbers", type=Path, help="where to write the numbers as JSON")
     chosen = parser.parse_args()
@@ -133,9 +134,10 @@ def main() -> None:
         total, number = recorded(chosen.results)
         if number == 0:
             sys.exit(f"{chosen.results}: no records of provenance there")
-        share = 100 * totals["cold CPU"][0] / total
-        print(f"{number} records, {total:.0f} s of CPU: cold starts are {share:.1f} % of it,")
-        print("if the jobs of that run started cold (a warm job's record has no start in it)")
+        print(f"{number} records, {total:.0f} s of CPU time for the work; the share of starts:")
+        for kind in ("cold", "warm"):
+            shares = [100 * start / (total + start) for start in totals[f"{kind} CPU"]]
+            print(f"{kind}: {shares[0]:.1f} % ({shares[1]:.1f} to {shares[2]:.1f})")
     if chosen.numbers:
         chosen.numbers.write_text(json.dumps({"steps": numbers, "totals": totals}, indent=1))
 

@@ -125,6 +125,8 @@ class Record:
         if kind is not None or not self.outputs:
             return
         usage = os.times()
+        # With processes that the step has waited for: compilers and simulators do the work of some.
+        cpu = usage.user + usage.system + usage.children_user + usage.children_system
         outputs = list(dict.fromkeys([*self.outputs, *further_outputs.told()]))
         content = {
             "step": self.step,
@@ -136,7 +138,7 @@ class Record:
             "output_checksums": {str(path): checksum(path) for path in outputs if path.is_file()},
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.start)),
             "duration_seconds": round(time.time() - self.start, 3),
-            "cpu_seconds": round(usage.user + usage.system, 3),
+            "cpu_seconds": round(cpu, 3),
             "host": platform.node(),
             "platform": platform.platform(),
         }

@@ -1,6 +1,9 @@
 """Files of a run against their records."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,6 +74,16 @@ def test_results_of_an_older_input_are_named(run: Path) -> None:
         "results/mine/stage/b.txt: made by dag.none from another version of "
         "results/mine/stage/first.txt, which was made again since"
     ]
+
+
+def test_cpu_time_has_that_of_the_processes_that_a_step_waits_for(run: Path) -> None:
+    burn = "import time\nwhile time.process_time() < 0.5: pass"
+    made = run / "stage/burnt.txt"
+    before = sum(os.times()[:4])
+    with Record("dag.none", {}, [], [made]):
+        subprocess.run([sys.executable, "-c", burn], check=True)
+        made.write_text("done")
+    assert json.loads(provenance_of(made).read_text())["cpu_seconds"] >= before + 0.5
 
 
 def test_figures_are_in_the_record_of_the_job_that_drew_them(run: Path) -> None:
