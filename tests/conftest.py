@@ -49,6 +49,13 @@ def toy_events() -> ModuleType:
 
 
 @pytest.fixture
+def folder(project: Path, tmp_path: Path) -> Path:
+    """A folder with the project's profiles, for a workflow that the test writes itself."""
+    (tmp_path / "workflow").symlink_to(project / "workflow")
+    return tmp_path
+
+
+@pytest.fixture
 def validate(tmp_path: Path) -> Callable[..., tuple[bool, list[list[str]]]]:
     """Validate a crate by roc-validator, which has an environment of its own (`make tools`).
 

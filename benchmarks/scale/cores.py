@@ -16,23 +16,21 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import yaml
+from command_time import command_time
+from linked import link
 
-PROJECT = Path(__file__).resolve().parents[2]
 PROMISED = 1.8
 RUN = "scaling"
 
 
 def prepare(folder: Path, parts: int, events: int) -> list[str]:
     """Lay out a folder for the workflow; give the files to make."""
-    for name in ("Snakefile", "rules", "config", "workflow", "profiles"):
-        (folder / name).symlink_to(PROJECT / name)
+    link(folder)
     sample = {"events": parts * events, "events_per_job": events}
     overlay = {"run": RUN, "ntuples": {"samples": {"tt": sample}}}
     (folder / "overlay.yaml").write_text(yaml.safe_dump(overlay))
@@ -41,20 +39,10 @@ def prepare(folder: Path, parts: int, events: int) -> list[str]:
 
 def snakemake(folder: Path, targets: list[str], *options: str) -> float:
     """Run the workflow; give its wall time [s]."""
-    start = time.perf_counter()
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "snakemake", *targets, *options),
-            *("--configfile", "config/test.yaml", "overlay.yaml"),
-        ],
-        cwd=folder,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        sys.exit(done.stdout + done.stderr)
-    return time.perf_counter() - start
+    words = [sys.executable, "-m", "snakemake", *targets, *options]
+    words += ["--configfile", "config/test.yaml", "overlay.yaml"]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return command_time(words, folder, {**os.environ, "PATH": path})[0]
 
 
 def main() -> None:

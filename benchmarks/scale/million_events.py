@@ -22,7 +22,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,20 +112,19 @@ class Source:
     def write(self, folder: Path, events: int, lists: bool) -> tuple[list[Path], Path, Path]:
         """Write parts of jets, their scores and a manifest of `events` events, about."""
         paths = []
-        schema = pq.ParquetWriter
         scores = folder / f"scores/{self.sample}.parquet"
         scores.parent.mkdir(parents=True, exist_ok=True)
         per_part = EVENTS_PER_PART // self.events
         total = round(events / self.events)
         tables = self.jets if lists else [without_lists(table) for table in self.jets]
-        with schema(scores, self.scores.schema, compression="zstd") as writer:
+        with pq.ParquetWriter(scores, self.scores.schema, compression="zstd") as writer:
             for part, first in enumerate(range(0, total, per_part)):
                 copies = range(first, min(first + per_part, total))
                 path = folder / f"jets/{self.sample}/{part:04d}.parquet"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 paths.append(path)
                 start = 0
-                with schema(path, tables[0].schema, compression="zstd") as jets:
+                with pq.ParquetWriter(path, tables[0].schema, compression="zstd") as jets:
                     for table in tables:
                         group = pa.concat_tables(repeated(table, copies))
                         jets.write_table(group, row_group_size=max(1, group.num_rows))
@@ -165,8 +164,9 @@ def _groups(path: Path) -> int:
 class Trial:
     """The steps at one number of events."""
 
-    def __init__(self, values: dict[str, Any], sources: Sequence[Source], tagger: str) -> None:
-        self.values, self.sources, self.tagger = values, sources, tagger
+    def __init__(self, values: dict[str, Any], results: Path, tagger: str) -> None:
+        self.values, self.results, self.tagger = values, results, tagger
+        self.sources = [Source(results, sample, tagger) for sample in SAMPLES]
 
     def flat(self, folder: Path, events: int) -> Iterator[tuple[str, Callable[[], Measured]]]:
         """Steps that read no constituents."""
@@ -236,14 +236,15 @@ class Trial:
             "--summary", folder / "j.json", "--settings", settings(self.values, *paths),
         )  # fmt: skip
 
-    results = Path()
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("results", type=Path, help="folder of a finished run, such as results/test")
     parser.add_argument(
-        "--configfile", nargs="*", default=["config/config.yaml", "config/test.yaml"]
+        "--configfile",
+        nargs="*",
+        type=Path,
+        default=[Path("config/config.yaml"), Path("config/test.yaml")],
     )
     parser.add_argument("--events", nargs="*", type=int, default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--constituents", nargs="*", type=int, default=[10_000, 30_000])
@@ -253,18 +254,11 @@ def main() -> None:
     parser.add_argument("--limit-mb", type=float, default=2000.0)
     parser.add_argument("--folder", type=Path, default=None, help="where to write; default: /tmp")
     chosen = parser.parse_args()
-    from fullchain.setting_files import merge, read_yaml
-    from fullchain.settings import validate
+    from fullchain.settings import load
 
-    values: dict[str, Any] = {}
-    for file in chosen.configfile:
-        values = merge(values, read_yaml(Path(file)))
-    values = validate(values, "configuration").model_dump(mode="json")
+    values = load(*chosen.configfile).model_dump(mode="json")
     values["tagging"]["evaluation"]["alternatives"] = {}  # only two samples are there
-    trial = Trial(
-        values, [Source(chosen.results, one, chosen.tagger) for one in SAMPLES], chosen.tagger
-    )
-    trial.results = chosen.results
+    trial = Trial(values, chosen.results, chosen.tagger)
     too_much = []
 
     def show(step: str, events: int, measured: Measured) -> None:

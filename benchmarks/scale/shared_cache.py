@@ -14,17 +14,15 @@ import argparse
 import hashlib
 import json
 import os
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
-LINKED = ("Snakefile", "rules", "config", "workflow", "profiles")
+from command_time import command_time
+from linked import link
+
 PROMISED = 0.2
 
 
@@ -37,22 +35,11 @@ class Run:
     cpu: float
 
 
-def cpu_of_children() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
 def run(folder: Path, cache: Path, command: list[str]) -> Run:
     folder.mkdir(parents=True)
-    for name in LINKED:
-        (folder / name).symlink_to(PROJECT / name)
+    link(folder)
     environment = {**os.environ, "FULLCHAIN_CACHE": str(cache)}
-    start, cpu = time.perf_counter(), cpu_of_children()
-    with (folder / "run.log").open("w") as log:
-        done = subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    if done.returncode:
-        sys.exit((folder / "run.log").read_text()[-3000:] + f"\nthe run in {folder} failed")
-    return Run(folder, time.perf_counter() - start, cpu_of_children() - cpu)
+    return Run(folder, *command_time(command, folder, environment))
 
 
 def restored(folder: Path) -> dict[Path, bool]:

@@ -6,57 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from flows import WRONG, faults, link, wait_for
+
 pytestmark = pytest.mark.slurm
-
-LINKED = ("Snakefile", "rules", "config", "workflow", "profiles")
-
-FAULTS = """
-from pathlib import Path
-
-def memory(megabytes):
-    return lambda wildcards, attempt: megabytes * attempt
-
-def minutes(number):
-    return lambda wildcards, attempt: number * attempt
-
-rule all:
-    input: "out/time.txt", "out/memory.txt", "out/cancelled.txt", "out/node.txt"
-
-rule time:
-    output: "out/time.txt"
-    resources: runtime=minutes(1)
-    # The first attempt needs more than its minute.
-    shell: "if [ -e first.time ]; then echo 2 > {output}; else touch first.time; sleep 600; fi"
-
-rule memory:
-    output: "out/memory.txt"
-    resources: mem_mb=memory(300), runtime=5
-    shell: "python -c 'import time; x = bytearray(400_000_000); time.sleep(15)' && echo > {output}"
-
-rule cancelled:
-    output: "out/cancelled.txt"
-    shell: "if [ -e first.cancel ]; then echo 2 > {output}; else touch first.cancel; sleep 600; fi"
-
-rule node:
-    output: "out/node.txt"
-    shell: "if [ -e first.node ]; then echo 2 > {output}; else touch first.node; sleep 600; fi"
-"""
-
-FAILING = """
-rule all:
-    input: "out/wrong.txt"
-
-rule wrong:
-    output: "out/wrong.txt"
-    log: "logs/wrong.log"
-    shell: "echo 'error: file x.root, branch Jet_pt: not there' > {log}; exit 3"
-"""
 
 # The last line is that of the project's Snakefile.
 GROUPED = """
@@ -89,28 +45,15 @@ def start(folder: Path, *arguments: str, shared: str = "1") -> subprocess.Popen[
     )
 
 
-@pytest.fixture
-def folder(project: Path, tmp_path: Path) -> Path:
-    (tmp_path / "workflow").symlink_to(project / "workflow")
-    return tmp_path
-
-
-def wait_for(found: Callable[[], bool], seconds: float, what: str) -> None:
-    end = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < end, what
-        time.sleep(0.5)
-
-
 def number_of(cluster, rule: str) -> str:
     return next((job for job, name in cluster.jobs().items() if rule in name), "")
 
 
 def test_faults_of_jobs_and_nodes_are_recovered_from(cluster, folder: Path) -> None:
-    (folder / "Snakefile").write_text(FAULTS)
+    (folder / "Snakefile").write_text(faults("cancelled", "node"))
     process = start(folder)
     try:
-        wait_for((folder / "first.cancel").exists, 120, "the job to cancel does not start")
+        wait_for((folder / "first.cancelled").exists, 120, "the job to cancel does not start")
         wait_for((folder / "first.node").exists, 120, "the job on the node does not start")
         subprocess.run(["scancel", number_of(cluster, "rule_cancelled")], check=True)
         job = number_of(cluster, "rule_node")
@@ -126,17 +69,19 @@ def test_faults_of_jobs_and_nodes_are_recovered_from(cluster, folder: Path) -> N
     for name in ("time", "cancelled", "node"):
         assert (folder / f"out/{name}.txt").read_text() == "2\n"
     assert (folder / "out/memory.txt").exists()
+    assert len((folder / "tries.memory").read_text().splitlines()) == 2
     for rule in ("time", "memory", "cancelled", "node"):
-        assert re.search(rf"rule {rule}\b", output), output
+        assert f"Error in rule {rule}:" in output, output
 
 
 def test_a_failing_job_ends_the_run_with_rule_job_log_and_reason(cluster, folder: Path) -> None:
-    (folder / "Snakefile").write_text(FAILING)
+    (folder / "Snakefile").write_text(WRONG)
     process = start(folder, "--retries", "0")
     output = process.communicate(timeout=200)[0]
     assert process.returncode != 0
-    assert "wrong" in output and "logs/wrong.log" in output
-    assert re.search(r"SLURM job\w* '?\d+|external_jobid: \d+|jobid.*\d+", output), output
+    assert "Error in rule wrong:" in output and "logs/wrong.log" in output
+    # The number of SLURM, not Snakemake's own, which stands after `jobid:`.
+    assert re.search(r"external_jobid: \d+|SLURM-job '\d+' failed", output), output
     assert "branch Jet_pt: not there" in output
 
 
@@ -159,8 +104,7 @@ def test_jobs_of_a_group_run_one_after_another_in_one_batch_job(cluster, folder:
 
 
 def test_a_folder_that_nodes_may_not_see_is_refused(cluster, project: Path, tmp_path: Path) -> None:
-    for entry in LINKED:
-        (tmp_path / entry).symlink_to(project / entry)
+    link(tmp_path, project)
     process = start(
         tmp_path,
         "results/test/ntuples/qcd/0000.json",
@@ -175,8 +119,7 @@ def test_a_folder_that_nodes_may_not_see_is_refused(cluster, project: Path, tmp_
 
 
 def test_the_test_configuration_runs_up_to_the_jets(cluster, project: Path, tmp_path: Path) -> None:
-    for entry in LINKED:
-        (tmp_path / entry).symlink_to(project / entry)
+    link(tmp_path, project)
     shutil.rmtree(tmp_path / "results", ignore_errors=True)
     wanted = "results/test/jets/metrics.json"
     process = start(tmp_path, wanted, "--configfile", "config/test.yaml")

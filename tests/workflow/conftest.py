@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from flows import link
+
 FEW = (
     "results/test/jets/wjet/0000.parquet",
     "results/test/unfolding/gaussian/ibu_converged/spectra.json",
@@ -19,8 +21,6 @@ FEW = (
     "results/test/calorimetry/samples/vae.h5",
 )
 """Results of few jobs that have steps of many kinds among them."""
-
-LINKED = ("Snakefile", "rules", "config", "workflow", "profiles")
 
 
 @dataclass
@@ -97,10 +97,7 @@ class Flow:
 @pytest.fixture(scope="session")
 def new_flow(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Flow]:
     def make(name: str) -> Flow:
-        folder = tmp_path_factory.mktemp(name)
-        for entry in LINKED:
-            (folder / entry).symlink_to(project / entry)
-        return Flow(folder)
+        return Flow(link(tmp_path_factory.mktemp(name), project))
 
     return make
 

@@ -4,13 +4,14 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+
+from flows import steps_running, wait_for
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -132,30 +133,6 @@ def test_figures_are_redrawn_without_retraining(finished) -> None:
     assert figure.read_bytes() == content
 
 
-def wait_for(
-    condition: Callable[[], bool], process: subprocess.Popen, seconds: float = 300
-) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
-def steps_running(step: str, folder: Path) -> list[int]:
-    """Process numbers of a step that runs in a folder (children of Snakemake's shells)."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            words = (entry / "cmdline").read_bytes().decode().split("\0")
-            here = os.readlink(entry / "cwd") == str(folder)
-        except (OSError, UnicodeDecodeError):
-            continue
-        if here and "fullchain" in " ".join(words[:2]) and words[2:4] == step.split("."):
-            found.append(int(entry.name))
-    return found
-
-
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to find running steps")
 def test_kills_and_interrupts_lose_nothing(finished, new_flow) -> None:
     """A full disk, SIGKILL in generation and training, Ctrl-C in the jets; then the same command.
@@ -164,11 +141,16 @@ def test_kills_and_interrupts_lose_nothing(finished, new_flow) -> None:
     """
     flow = new_flow("disturbed")
 
+    def wait_for_step(step: str, process, ready: Callable[[], object] = lambda: True) -> None:
+        wait_for(
+            lambda: steps_running(flow.folder, step) and ready(), 300, f"{step}: not there", process
+        )
+
     def kill_step(step: str, ready: Callable[[], bool], *targets: str) -> None:
         """Kill the step once `ready`; Snakemake goes on with what does not need it, and fails."""
         process = flow.start("--", *targets)
-        wait_for(lambda: bool(steps_running(step, flow.folder)) and ready(), process)
-        for pid in steps_running(step, flow.folder):
+        wait_for_step(step, process, ready)
+        for pid in steps_running(flow.folder, step):
             os.kill(pid, signal.SIGKILL)
         process.communicate()
         assert process.returncode != 0
@@ -189,7 +171,7 @@ def test_kills_and_interrupts_lose_nothing(finished, new_flow) -> None:
     assert not flow.result("ntuples/qcd/0000.root").exists()
 
     process = flow.start()
-    wait_for(lambda: bool(steps_running("jets.cluster", flow.folder)), process)
+    wait_for_step("jets.cluster", process)
     time.sleep(1)
     os.killpg(process.pid, signal.SIGINT)
     output = process.communicate()[0]
@@ -197,7 +179,7 @@ def test_kills_and_interrupts_lose_nothing(finished, new_flow) -> None:
 
     # The driver and all that it started die at once, as when a machine goes down.
     process = flow.start()
-    wait_for(lambda: bool(steps_running("jets.cluster", flow.folder)), process)
+    wait_for_step("jets.cluster", process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 

@@ -3,38 +3,15 @@
 import os
 import signal
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+
+from flows import processes, steps_running, wait_for
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 GENERATED = "results/test/ntuples/wjet/0000.root"
 TOYS = "results/test/unfolding/events/gaussian/0000.parquet"
-
-
-def processes(folder: Path) -> dict[int, str]:
-    """Give the processes whose working folder is this one."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and os.readlink(entry / "cwd") == str(folder):
-                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")[:200]
-        except OSError:
-            continue
-    return found
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
-def running(folder: Path, step: str) -> list[int]:
-    return [number for number, words in processes(folder).items() if f"fullchain {step}" in words]
 
 
 @pytest.fixture
@@ -50,10 +27,15 @@ def test_steps_end_with_their_driver_and_the_same_command_goes_on(flow) -> None:
     driver = flow.start("--", GENERATED)
     marks = flow.folder / ".snakemake" / "incomplete"
     # Snakemake sets them a moment after it has started the job.
-    wait_for(lambda: running(flow.folder, "ntuples") and list(marks.glob("*")))
+    wait_for(
+        lambda: steps_running(flow.folder, "ntuples") and list(marks.glob("*")),
+        300,
+        "no generation runs",
+        driver,
+    )
     os.kill(driver.pid, signal.SIGKILL)
     driver.communicate()
-    wait_for(lambda: not processes(flow.folder))
+    wait_for(lambda: not processes(flow.folder), 300, "the steps go on without their driver")
     assert not flow.result("ntuples/wjet/0000.root").exists()
     assert list((flow.folder / ".snakemake" / "locks").iterdir())
     told = flow.command("status", "--configfile", "config/test.yaml", "--", GENERATED)
@@ -65,8 +47,8 @@ def test_steps_end_with_their_driver_and_the_same_command_goes_on(flow) -> None:
 
 def test_of_two_drivers_the_second_leaves_what_the_first_makes(flow) -> None:
     first = flow.start("--", GENERATED)
-    wait_for(lambda: running(flow.folder, "ntuples"))
-    held = running(flow.folder, "ntuples")
+    wait_for(lambda: steps_running(flow.folder, "ntuples"), 300, "no generation runs", first)
+    held = steps_running(flow.folder, "ntuples")
     for number in held:
         os.kill(number, signal.SIGSTOP)
     said = flow.run("--", GENERATED, succeeds=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flows import results
 from fullchain.caching.run import FOLDER
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
@@ -29,18 +30,6 @@ def jobs(flow: Any) -> dict[str, bool]:
     return {
         log.relative_to(folder).with_suffix("").as_posix(): RESTORED in log.read_text()
         for log in folder.rglob("*.log")
-    }
-
-
-def contents(flow: Any) -> dict[str, bytes]:
-    """The results of a run: all its files but logs, times and records."""
-    folder = flow.result("")
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-        and path.relative_to(folder).parts[0] not in ("logs", "benchmarks")
-        and not path.name.endswith(".provenance.json")
     }
 
 
@@ -76,7 +65,7 @@ def test_the_first_user_computes(first: Any, cache: Path) -> None:
 
 def test_the_second_user_computes_nothing(first: Any, second: Any) -> None:
     assert jobs(second) == dict.fromkeys(jobs(first), True)
-    assert contents(second) == contents(first)
+    assert results(second.result("")) == results(first.result(""))
 
 
 def test_what_was_restored_is_complete(second: Any) -> None:

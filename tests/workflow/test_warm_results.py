@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
+
+from flows import processes, results
+from fullchain.warm_start.driver import ADDRESS
 
 pytestmark = [
     pytest.mark.workflow,
@@ -43,16 +45,16 @@ def run(folder: Path, program: Path, warm: str) -> str:
     return logs
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    """All results, but for what says when, where and how long."""
-    results = folder / "results" / "test"
-    found = (path for path in results.rglob("*") if path.is_file())
-    return {
-        name: path.read_bytes()
-        for path in found
-        if not (name := str(path.relative_to(results))).startswith(("logs/", "benchmarks/"))
-        and not name.endswith(".provenance.json")
-    }
+# The command `fullchain`, which also notes the server that it was given, if any.
+PROGRAM = f"""#!{sys.executable}
+import os
+from pathlib import Path
+
+with (Path(__file__).parent / "servers").open("a") as stream:
+    stream.write(os.environ.get("{ADDRESS}", "") + "\\n")
+from fullchain.entry import main
+main()
+"""
 
 
 def table(folder: Path, path: str) -> dict[str, str]:
@@ -62,20 +64,21 @@ def table(folder: Path, path: str) -> dict[str, str]:
 
 def test_warm_jobs_give_the_same_files(new_flow: Callable[[str], Any], tmp_path: Path) -> None:
     program = tmp_path / "fullchain"
-    program.write_text(f"#!{sys.executable}\nfrom fullchain.entry import main\nmain()\n")
+    program.write_text(PROGRAM)
     program.chmod(0o755)
     cold, warm = new_flow("cold").folder, new_flow("warm").folder
-    before = {process.pid for process in psutil.process_iter()}
+    servers = tmp_path / "servers"
     run(cold, program, "")
+    starts = servers.read_text().splitlines()
+    assert starts and not any(starts), "a job of the cold run was given a server"
+    servers.unlink()
+    # A job that its server does not take says so in its log.
     assert "warm start" not in run(warm, program, "1")
+    again = servers.read_text().splitlines()
+    assert len(again) == len(starts) and all(again), "a job of the warm run was given no server"
     # Nothing of the server outlives Snakemake.
-    templates = [
-        process.info
-        for process in psutil.process_iter(["pid", "cwd"])
-        if process.pid not in before and process.info["cwd"] == str(warm)
-    ]
-    assert templates == []
-    expected, found = files(cold), files(warm)
+    assert processes(warm) == {}
+    expected, found = (results(folder / "results" / "test") for folder in (cold, warm))
     assert expected.keys() == found.keys()
     assert [name for name in expected if expected[name] != found[name]] == []
     # The training is long enough for Snakemake to look at it: what works is seen, not who waits.
