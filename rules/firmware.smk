@@ -105,6 +105,12 @@ def training_jets(wildcards):
     return trigger_jets(list(dict.fromkeys([*FIRMWARE.class_samples(), *own])))
 
 
+def quantised_training(wildcards):
+    """Settings of the training of a point, which are not those of its model."""
+    model = FIRMWARE_MODELS[wildcards.fw_network]
+    return model.points[wildcards.fw_point].training
+
+
 def teacher_scores(wildcards):
     """Scores of the tagger that a network is distilled from, of all samples of its classes."""
     teacher = FIRMWARE.teacher_of(wildcards.fw_network)
@@ -221,11 +227,11 @@ rule firmware_quantise:
     benchmark:
         bench_of("firmware_quantise", "{fw_network}.{fw_point}")
     priority: 10
-    threads: lambda w: FIRMWARE_MODELS[w.fw_network].training.threads
+    threads: lambda w: quantised_training(w).threads
     resources:
         mem_mb=memory(3000),
         runtime=minutes(240),
-        gpu=lambda w: int(FIRMWARE_MODELS[w.fw_network].training.device != "cpu"),
+        gpu=lambda w: int(quantised_training(w).device != "cpu"),
     params:
         code=code("firmware.quantise"),
         settings=lambda w: settings(
@@ -572,9 +578,7 @@ rule firmware_trigger:
         stimuli=result("firmware/{fw_model}/{fw_point}/stimuli.h5"),
         jets=trigger_jets(FIRMWARE.all_samples()),
         outputs=lambda w: emulated(w.fw_model, [w.fw_point]),
-        trained=lambda w: (
-            trained_firmware(w) if w.fw_model in FIRMWARE_NETWORKS else []
-        ),
+        trained=trained_firmware,
         manifests=[
             result(f"ntuples/{name}/manifest.json")
             for name in FIRMWARE.trigger.background

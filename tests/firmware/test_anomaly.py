@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from fullchain.errors import InputError
-from fullchain.firmware import anomaly_task
+from fullchain.firmware import anomaly_task, float_network
 from fullchain.firmware.anomaly_objective import (
     ReconstructionObjective,
     VariationalObjective,
@@ -189,6 +189,23 @@ def test_background_is_judged_with_errors_over_events():
     assert abs(found["mean"][0] - 3.0) < 4 * found["mean"][1]
     assert found["mean"][1] == pytest.approx(2.0 / np.sqrt(4000), rel=0.25)
     assert abs(found["deviation"][0] - 2.0) < 4 * found["deviation"][1]
+
+
+def test_an_autoencoder_is_judged_by_its_error_and_not_by_what_it_gives():
+    settings = AutoencoderSettings.model_validate(
+        {"architecture": {"quantities": ["x", "y"], "layers": [1]}, "clip": 2.0}
+    )
+    network = float_network.build(settings, 2, ("q",))
+    with torch.no_grad():
+        for one in network.parameters():
+            one.zero_()
+    trained = float_network.Trained(
+        network, settings, ("x", "y"), np.zeros(2), np.zeros(2, dtype=np.int64), ("x", "y"), ("q",)
+    )
+    # The network gives 0, so that the error is the square of the inputs as they were clipped.
+    inputs = np.array([[1.0, -1.0], [5.0, 0.5]])
+    found = float_network.judged_scores(trained, inputs)
+    np.testing.assert_allclose(found, [[2.0], [4.25]])
 
 
 def numbers(channels, *, integer=2, fractional=3):

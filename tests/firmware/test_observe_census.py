@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from fullchain.errors import InputError
-from fullchain.firmware import census, trigger_jets
+from fullchain.firmware import census, feature_census, trigger_jets
 from fullchain.firmware.census_figure_names import census_figure_names
 from fullchain.firmware.census_figures import figures, shown
 from fullchain.firmware.census_numbers import metrics, tables
-from fullchain.firmware.feature_census import edges, event_replicas, histogram, quantiles, summary
+from fullchain.firmware.feature_census import edges, histogram, quantiles
 from fullchain.firmware.inputs_settings import FEATURES
 from fullchain.firmware.trigger_jets import SCALARS, TriggerJets
 from fullchain.metrics import write_metrics
@@ -106,21 +106,18 @@ def test_quantiles_follow_the_weights():
     assert quantiles(values, weights, [0.5])[:, 0].tolist() == [2.0, 1.0, 2.0]
 
 
-def test_jets_of_one_event_are_drawn_together():
-    events = np.array([[1, 0], [1, 0], [2, 0], [1, 1]])
-    drawn = event_replicas(events, 500, np.random.default_rng(1))
-    np.testing.assert_array_equal(drawn[:, 0], drawn[:, 1])
-    assert (drawn[:, 0] != drawn[:, 2]).any() and (drawn[:, 0] != drawn[:, 3]).any()
-    assert drawn.mean() == pytest.approx(1.0, abs=0.1)
-
-
 def test_errors_count_events_and_not_jets():
-    generator = np.random.default_rng(2)
-    values = np.repeat(generator.normal(size=300), 4)
-    together = event_replicas(np.repeat(np.arange(300), 4)[:, None], 200, generator)
-    apart = event_replicas(np.arange(1200)[:, None], 200, generator)
-    ratio = summary(values, together)["mean"][1] / summary(values, apart)["mean"][1]
-    assert ratio == pytest.approx(2.0, rel=0.2)
+    values = np.repeat(np.random.default_rng(2).normal(size=300), 4)
+    target = np.zeros(1200, dtype=int)
+    together, apart = (
+        feature_census.census({"x": values}, target, ["q"], event, 200, 1)
+        for event in (np.repeat(np.arange(300), 4), np.arange(1200))
+    )
+    assert [one["classes"]["q"]["events"] for one in (together, apart)] == [300, 1200]
+    errors = [one["features"]["x"]["classes"]["q"]["mean"][1] for one in (together, apart)]
+    assert errors[0] / errors[1] == pytest.approx(2.0, rel=0.2)
+    # That of 300 independent values, within the error of an error from 200 replicas.
+    assert errors[0] == pytest.approx(values.std() / np.sqrt(300), rel=0.25)
 
 
 def test_figures_tables_and_metrics(content, tmp_path):

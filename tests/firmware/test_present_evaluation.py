@@ -305,7 +305,7 @@ def test_the_step_judges_all_of_a_model(files):
 
 def test_files_that_do_not_belong_together_are_named(files, random_network, monkeypatch):
     made = stimuli.read(files / "stimuli.h5").columns["target"]
-    with pytest.raises(InputError, match=r"stimuli.h5: not of the jets"):
+    with pytest.raises(InputError, match=r"stimuli.h5: vectors of other jets .*\(\d+ jets, not"):
         run(files, settings={**GIVEN, "seed": 4})
     fixed_network.write(files / "other.json", random_network((4, 6, 3), seed=9), {})
     with pytest.raises(InputError, match=r"other.json: the test vectors are of another network"):

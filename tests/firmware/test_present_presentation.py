@@ -138,6 +138,13 @@ def test_metrics_and_tables_can_be_written_and_say_what_was_found(tmp_path, eval
     assert performance_numbers.tables([]) == pareto_numbers.tables([]) == []
 
 
+def test_the_area_of_an_anomaly_score_is_not_said_to_be_one_of_classes(evaluation):
+    name = "performance.m.float.auc.macro"
+    for kind, words in (("network", "of a class against the rest"), ("anomaly", "of a signal")):
+        rows = performance_numbers.metrics([{**evaluation, "kind": kind}])
+        assert words in next(row for row in rows if row.name == name).label
+
+
 def test_the_smallest_design_stands_in_the_metrics():
     rows = pareto_numbers.metrics([design("a", 700, 0.7, -0.005, ff=10, dsp=0, stages=4)])
     values = {row.name: row.value for row in rows}
@@ -176,6 +183,12 @@ def test_a_census_counts_bits(random_network):
     assert found["largest_weight_bits"] <= 3
     assert found["ebops"] == sum(one["ebops"] for one in found["layers"]) > 0
     assert [one["outputs"] for one in found["layers"]] == [5, 3]
+    counted = {name: one.get("weight") for name, one in found["bits"].items()}
+    assert counted.pop("inputs") is None
+    for layer, (name, one) in zip(network.layers, counted.items(), strict=True):
+        assert (name, sum(one["numbers"])) == (layer.name, layer.weight.size)
+        assert one["numbers"][0] == (layer.weight == 0).sum()
+        assert len(one["numbers"]) == one["largest"] + 1 <= 4
     shared = census(random_network((4, 5, 3), candidates=6))["layers"]
     assert [one["kind"] for one in shared] == ["dense", "sum", "dense"]
 

@@ -1,5 +1,6 @@
 """The step: efficiencies of a known truth, rates, pairs of implementations, bad input."""
 
+import copy
 import json
 
 import numpy as np
@@ -11,6 +12,8 @@ from fullchain.errors import InputError
 from fullchain.firmware import (
     fixed_network,
     float_network,
+    forest,
+    forest_file,
     stimulate,
     stimuli,
     tasks,
@@ -238,8 +241,36 @@ def test_the_network_in_floating_point_is_compared_on_the_same_jets(files, tmp_p
         assert point["threshold"] == pytest.approx(float_point["threshold"], abs=0.1)
     for row in found["quantised_less"]["float"]:
         assert abs(row["difference"][0]) < 0.05
-    with pytest.raises(InputError, match=r"float.pt: trees"):
-        run(files, "bad.json", trained=[tmp_path / "float.pt"], settings=settings_of("trees"))
+
+
+def test_trees_in_floating_point_are_compared_too(files, tmp_path):
+    # One cut at 1: the score of t is -1 or 1 where that of the network is x.
+    nodes = np.array([0, forest.LEAF, forest.LEAF]), np.array([1.0, 0.0, 0.0])
+    children = np.array([1, -1, -1]), np.array([2, -1, -1])
+    trees = tuple(
+        forest.Tree(*nodes, *children, np.array([0.0, -sign, sign])) for sign in (-1.0, 1.0)
+    )
+    grown = forest.Forest(
+        ("x",), np.zeros(1), np.zeros(1, dtype=np.int64), ("q", "t"), np.zeros(2), (trees,)
+    )
+    forest_file.write(tmp_path / "forest.json", grown, {"model": "m"})
+    trained = [tmp_path / "forest.json"]
+    found = run(files, "trees.json", trained=trained, settings=settings_of("trees"))["triggers"]
+    judged = found["t"]["implementations"]
+    assert judged["float"]["distinct_scores"] == 2
+    assert any(row["difference"][0] > 0 for row in found["t"]["quantised_less"]["float"])
+
+
+def test_an_efficiency_of_nothing_has_an_error(content):
+    changed = copy.deepcopy(content)
+    for point in changed["triggers"]["pt"]["implementations"]["level-1"]["points"]:
+        point["signals"]["tt"] |= {"value": 0.0, "deviation": 0.0, "low": 0.0, "high": 0.25}
+    rows = {row.name: row for row in trigger_numbers.metrics([changed])}
+    metric = rows["trigger.pt.tt.efficiency"]
+    assert (metric.value, metric.uncertainty) == (0.0, 0.25)
+    table = trigger_numbers.tables([changed])[1]
+    cell = table.rows[0][2 + list(changed["signals"]).index("tt")]
+    assert (cell.value, cell.uncertainty) == (0.0, 25.0)
 
 
 def test_an_anomaly_model_has_one_trigger(files, tmp_path):
@@ -306,7 +337,7 @@ def test_settings_that_do_not_fit_the_jets(files, change, words):
 
 def test_files_that_do_not_fit_each_other(files, tmp_path):
     order = [files / f"{sample}.h5" for sample in ("tt", "qcd", "zprime")]
-    with pytest.raises(InputError, match=r"stimuli.h5: vectors of other jets"):
+    with pytest.raises(InputError, match=r"stimuli.h5: vectors of other jets .*sample differ"):
         run(files, "bad.json", jets=order)
     with pytest.raises(InputError, match=r"outputs of verilator were given already"):
         run(files, "bad.json", outputs=[files / "rtl.h5", files / "rtl.h5"])

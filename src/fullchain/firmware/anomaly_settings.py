@@ -4,14 +4,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from fullchain.firmware.inputs_settings import FEATURES
 from fullchain.firmware.network_settings import ArchitectureSettings, TrainedNetworkSettings
 from fullchain.firmware.point_settings import PenaltySettings, PointSettings
 from fullchain.learning.settings import TrainingSettings
 
-QUANTITIES = [
-    *("zlogz", "c1_b0", "c1_b1", "c1_b2", "c2_b1", "c2_b2", "d2_b1", "d2_b2", "d2_a1_b2"),
-    *("m2_b1", "m2_b2", "n2_b1", "n2_b2", "mass_mmdt", "multiplicity"),
-]
+QUANTITIES: list[str] = [name for name in FEATURES if name != "d2_a1_b1"]
 """The features of a jet that are different numbers: d2_a1_b1 is d2_b1."""
 
 
@@ -51,9 +49,8 @@ class AnomalySettings(BackgroundSettings):
     The decoder exists in training only (Govorkova et al., arXiv:2108.03986).
     """
 
-    kind: Literal["anomaly"] = Field("anomaly", description="anomaly: score of latent means")
-    score: Literal["latent"] = Field(
-        "latent", description="latent: sum of the squares of the latent means"
+    kind: Literal["anomaly"] = Field(
+        "anomaly", description="anomaly: score of latent means, the sum of their squares"
     )
     architecture: ArchitectureSettings = Field(
         ArchitectureSettings(quantities=QUANTITIES, layers=[32, 16]),
@@ -79,11 +76,9 @@ class AutoencoderSettings(BackgroundSettings):
     """An autoencoder: all of it becomes firmware, the score is the error of the reconstruction."""
 
     kind: Literal["autoencoder"] = Field(
-        "autoencoder", description="autoencoder: score of what is not reconstructed"
-    )
-    score: Literal["reconstruction"] = Field(
-        "reconstruction",
-        description="reconstruction: sum of the squared differences of outputs and inputs",
+        "autoencoder",
+        description="autoencoder: score of what is not reconstructed, the sum of the squared "
+        "differences of outputs and inputs",
     )
     architecture: ArchitectureSettings = Field(
         ArchitectureSettings(quantities=QUANTITIES, layers=[16, 3, 16]),

@@ -9,18 +9,10 @@ from fullchain.firmware.anomaly_objective import (
     VariationalObjective,
     trained_on,
 )
-from fullchain.firmware.anomaly_settings import (
-    AnomalySettings,
-    AutoencoderSettings,
-    BackgroundSettings,
-)
-from fullchain.firmware.reconstruction_error import with_error
+from fullchain.firmware.anomaly_settings import AnomalySettings, AutoencoderSettings
+from fullchain.firmware.reconstruction_error import SCORE, with_error
 from fullchain.firmware.task import Classes, Task
-from fullchain.firmware.trigger_jets import Labelled
 from fullchain.learning.bootstrap import event_factors
-
-SCORE = "score"
-"""Name of the only output of a network that gives an anomaly score."""
 
 
 def _variational(settings: AnomalySettings, classes: Classes, quantities: int) -> nn.Module:
@@ -31,10 +23,6 @@ def _variational(settings: AnomalySettings, classes: Classes, quantities: int) -
 def _reconstruction(settings: AutoencoderSettings, classes: Classes, quantities: int) -> nn.Module:
     del classes, quantities
     return ReconstructionObjective(settings.clip)
-
-
-def _trains_on(settings: BackgroundSettings, jets: Labelled, classes: Classes) -> NDArray[np.bool_]:
-    return trained_on(settings, jets, classes)
 
 
 def _width(settings: AnomalySettings, classes: Classes) -> int:
@@ -65,26 +53,25 @@ def judge_background(
     replicas: int,
     seed: int,
 ) -> dict[str, tuple[float, float]]:
-    """Give means of what the network gives for background jets, with bootstrap errors.
+    """Give mean and standard deviation of anomaly scores of background jets, with their errors.
 
     Without a signal there is nothing to tell it from; the step `trigger` has numbers of signals.
-    `mean` is that of the sum of the outputs over jets, `deviation` its standard deviation.
 
     Parameters
     ----------
     scores
-        (jets, outputs).
+        (jets, 1) anomaly scores.
     event
         (jets) number of the event, from 0.
     replicas, seed
         Of the bootstrap over events.
     """
     del target, classes
-    sums = scores.sum(axis=1)
+    own = scores[:, 0]
     found = []
-    for factor in (np.ones(len(sums)), *event_factors(event, replicas, seed)):
-        mean = np.average(sums, weights=factor)
-        found.append([mean, np.sqrt(np.average((sums - mean) ** 2, weights=factor))])
+    for factor in (np.ones(len(own)), *event_factors(event, replicas, seed)):
+        mean = np.average(own, weights=factor)
+        found.append([mean, np.sqrt(np.average((own - mean) ** 2, weights=factor))])
     errors = np.std(found[1:], axis=0, ddof=1)
     return {
         name: (float(value), float(error))
@@ -95,7 +82,7 @@ def judge_background(
 LATENT = Task(
     settings=AnomalySettings,
     objective=_variational,
-    trains_on=_trains_on,
+    trains_on=trained_on,
     width=_width,
     outputs=_outputs,
     balanced=False,
@@ -106,7 +93,7 @@ LATENT = Task(
 AUTOENCODER = Task(
     settings=AutoencoderSettings,
     objective=_reconstruction,
-    trains_on=_trains_on,
+    trains_on=trained_on,
     width=lambda settings, classes: settings.outputs,
     outputs=_reconstructed,
     balanced=False,

@@ -9,7 +9,8 @@ import numpy as np
 from fullchain.atomic import write_text
 from fullchain.errors import InputError
 from fullchain.firmware import feature_census, trigger_jets
-from fullchain.seeds import stream
+from fullchain.learning.roc import event_numbers
+from fullchain.seeds import derive
 from fullchain.step import Given, Input, Output
 from fullchain.tagging.class_settings import classes_of
 
@@ -38,14 +39,14 @@ def main(
     if "pt_share" in everything.candidate_names:
         place = everything.candidate_names.index("pt_share")
         columns[LEADING] = everything.candidates[..., place].sum(axis=1)
-    identity = [everything.scalars[name] for name in ("run", "luminosityBlock", "event")]
+    identity = (everything.scalars[name] for name in ("run", "luminosityBlock", "event"))
     content = feature_census.census(
         {name: column.astype(np.float64) for name, column in columns.items()},
         target,
         list(classes),
-        np.stack([*(column.astype(np.int64) for column in identity), sample], axis=1),
+        event_numbers(sample, *identity),
         REPLICAS,
-        stream(settings.seed, "firmware", "census"),
+        derive(settings.seed, "firmware", "census"),
     )
     content["candidates"] = everything.candidates.shape[1]
     write_text(report, json.dumps(content, indent=1, allow_nan=False) + "\n")

@@ -15,14 +15,15 @@ from fullchain.firmware.evaluation_settings import EvaluationSettings
 from fullchain.firmware.float_scores import float_scores
 from fullchain.firmware.judged_model import (
     Emulated,
-    Score,
     anomaly_jets,
     class_jets,
     judged_model,
 )
 from fullchain.firmware.model_kinds import ANOMALY_SCORES
 from fullchain.firmware.stimuli import Stimuli, read, read_outputs
-from fullchain.firmware.trigger_jets import TriggerJets, labelled
+from fullchain.firmware.trigger_jets import Labelled, labelled
+from fullchain.firmware.trigger_scores import Score
+from fullchain.firmware.vectors_of_jets import check_vectors
 from fullchain.learning.parts_settings import PartsSettings
 from fullchain.learning.split import TEST
 from fullchain.seeds import derive
@@ -64,7 +65,9 @@ def main(
     vectors = [read(path) for path in stimuli]
     for path, own in zip(networks, vectors, strict=False):
         _check_network(path, own)
-    tested = _tested(jets, vectors, stimuli, settings)
+    tested = _tested(jets, settings)
+    for path, own in zip(stimuli, vectors, strict=True):
+        check_vectors(tested, own, path)
     emulated = {
         point: Emulated(own, _emulations(outputs, _owners(outputs, outputs_of, points), point))
         for point, own in zip(points, vectors, strict=True)
@@ -75,7 +78,7 @@ def main(
         if kind in ANOMALY_SCORES
         else class_jets(columns, classes)
     )
-    scores = float_scores(kind, trained, tested)
+    scores = float_scores(kind, trained, tested.jets)
     if kind not in ANOMALY_SCORES:
         _check_widths(scores, {name: one.vectors for name, one in emulated.items()}, model, classes)
     seed = derive(settings.seed, "firmware", "evaluate")
@@ -89,23 +92,12 @@ def main(
     write_text(evaluation, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def _tested(
-    jets: list[Path], vectors: list[Stimuli], paths: list[Path], settings: Given
-) -> TriggerJets:
-    """Give the jets that the vectors are of, in their order."""
+def _tested(jets: list[Path], settings: Given) -> Labelled:
+    """Give the jets of the test part."""
     parts = settings.model("firmware.split", PartsSettings)
     classes = classes_of(settings["firmware.classes"])
     everything = labelled(jets, classes, parts.validation, parts.test, settings.seed)
-    tested = everything.where(everything.part == TEST)
-    expected = {**tested.jets.scalars, "target": tested.target, "sample": tested.sample}
-    for path, own in zip(paths, vectors, strict=True):
-        for name in ("sample", "event", "row", "target"):
-            if not np.array_equal(own.columns[name], expected[name]):
-                raise InputError(
-                    f"{path}: not of the jets that were given ({name} differs); run firmware "
-                    "stimulate again with these files, or give those it was run with"
-                )
-    return tested.jets
+    return everything.where(everything.part == TEST)
 
 
 def _check_network(path: Path, vectors: Stimuli) -> None:

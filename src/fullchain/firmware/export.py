@@ -18,6 +18,7 @@ from fullchain.firmware.fixed_network import (
 )
 from fullchain.firmware.fixed_point import Format
 from fullchain.firmware.float_network import Trained
+from fullchain.firmware.input_scaling import scaled
 from fullchain.firmware.quantised_network import QuantisedDense, QuantisedNetwork
 from fullchain.firmware.quantisers import ActivationQuantiser
 
@@ -155,15 +156,14 @@ def overflows(fixed: FixedPointNetwork, quantities: Array) -> dict[str, tuple[in
     `quantities` has shape (jets, [candidates,] quantities). Channels of width 0 do not count: they
     were removed, and hold nothing that could saturate.
     """
-    scale = np.exp2(-fixed.inputs.exponent.astype(float))
-    unrounded = [("inputs", fixed.inputs.format, (quantities - fixed.inputs.shift) * scale)]
-    inputs = fixed.inputs.quantise(quantities)
-    for layer, values, _ in fixed.steps(inputs):
+    numbers = fixed.inputs
+    unrounded = [("inputs", numbers.format, scaled(quantities, numbers.shift, numbers.exponent))]
+    for layer, values, _ in fixed.steps(numbers.quantise(quantities)):
         if layer.output is not None:
             unrounded.append((layer.name, layer.output, values))
     found = {}
-    for name, numbers, values in unrounded:
-        kept = numbers.width > 0
-        count = int(numbers.overflows(values)[kept].sum())
+    for name, formats, values in unrounded:
+        kept = formats.width > 0
+        count = int(formats.overflows(values)[kept].sum())
         found[name] = count, values[..., kept].size
     return found

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fullchain.learning.bootstrap import event_factors
+
 Array = NDArray[Any]
 
 BINS = 40
@@ -68,33 +70,19 @@ def summary(values: Array, replicas: Array) -> dict[str, list[float]]:
     total = every.sum(axis=1)
     mean = every @ values / np.where(total > 0, total, 1.0)
     return {
-        "mean": [float(mean[0]), float(mean[1:][total[1:] > 0].std())],
-        "median": [float(median[0]), float(median[1:].std())],
-        "width": [float(width[0]), float(width[1:].std())],
+        "mean": [float(mean[0]), float(mean[1:][total[1:] > 0].std(ddof=1))],
+        "median": [float(median[0]), float(median[1:].std(ddof=1))],
+        "width": [float(width[0]), float(width[1:].std(ddof=1))],
     }
-
-
-def event_replicas(
-    events: Array, number: int, generator: np.random.Generator
-) -> NDArray[np.float64]:
-    """Draw how often jets count in replicas, (number, jets).
-
-    Whole events are drawn, each as often as a Poisson number with mean 1 says, because jets of an
-    event are not independent. Rows of `events` (jets, columns) that are equal mark one event.
-    """
-    _, event = np.unique(events, axis=0, return_inverse=True)
-    event = event.reshape(-1)
-    drawn = generator.poisson(1.0, (number, int(event.max(initial=-1)) + 1))
-    return drawn[:, event].astype(np.float64)
 
 
 def census(
     features: Mapping[str, Array],
     target: NDArray[np.intp],
     classes: Sequence[str],
-    events: Array,
+    event: NDArray[np.intp],
     replicas: int,
-    generator: np.random.Generator,
+    seed: int,
 ) -> dict[str, Any]:
     """Describe features class by class.
 
@@ -106,10 +94,10 @@ def census(
         (jets) number of the class, -1 for none.
     classes
         Names; each must have a jet.
-    events
-        (jets, columns) identity of the event of each jet.
-    replicas
-        Bootstrap replicas.
+    event
+        (jets) number of the event of each jet, from 0.
+    replicas, seed
+        Of the bootstrap over events; all features and classes have the same replicas.
 
     Returns
     -------
@@ -117,10 +105,11 @@ def census(
         `mean`, `median`, `width`, the last three each with its standard deviation.
     """
     chosen = [target == number for number in range(len(classes))]
-    drawn = [event_replicas(events[one], replicas, generator) for one in chosen]
+    factors = np.stack(list(event_factors(event, replicas, seed)))
+    drawn = [factors[:, one] for one in chosen]
     content: dict[str, Any] = {
         "classes": {
-            name: {"jets": int(one.sum()), "events": len(np.unique(events[one], axis=0))}
+            name: {"jets": int(one.sum()), "events": len(np.unique(event[one]))}
             for name, one in zip(classes, chosen, strict=True)
         },
         "replicas": replicas,

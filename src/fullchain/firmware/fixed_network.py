@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fullchain.atomic import write_text
 from fullchain.errors import InputError
 from fullchain.firmware.fixed_point import EXACT_BITS, Format, enclosing
+from fullchain.firmware.input_scaling import scaled
 
 Array = NDArray[np.float64]
 
@@ -56,7 +57,7 @@ class InputNumbers:
                 f"{name} of row {row} is {values[tuple(wrong[0])]} ({len(wrong)} such values): "
                 "firmware has no such numbers; look at the inputs"
             )
-        return self.format.quantise((values - self.shift) * np.exp2(-self.exponent.astype(float)))
+        return self.format.quantise(scaled(values, self.shift, self.exponent))
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,6 @@ class Dense:
     output: Format | None
     kind: Literal["dense"] = "dense"
 
-    def __call__(self, values: Array) -> Array:
-        """Give the outputs of the layer."""
-        return _rounded(self.output, self.unrounded(values))
-
     def unrounded(self, values: Array) -> Array:
         """Give the outputs before they are rounded and saturated."""
         sums = values @ self.weight + self.bias
@@ -93,10 +90,6 @@ class Sum:
     output: Format | None
     kind: Literal["sum"] = "sum"
 
-    def __call__(self, values: Array) -> Array:
-        """Give the outputs of the layer."""
-        return _rounded(self.output, self.unrounded(values))
-
     def unrounded(self, values: Array) -> Array:
         """Give the outputs before they are rounded and saturated."""
         return np.asarray(values.sum(axis=1))
@@ -110,10 +103,6 @@ class SquaredNorm:
     output: Format | None
     kind: Literal["squared_norm"] = "squared_norm"
 
-    def __call__(self, values: Array) -> Array:
-        """Give the outputs of the layer."""
-        return _rounded(self.output, self.unrounded(values))
-
     def unrounded(self, values: Array) -> Array:
         """Give the outputs before they are rounded and saturated."""
         return np.asarray((values * values).sum(axis=-1, keepdims=True))
@@ -126,10 +115,6 @@ class Flatten:
     name: str
     output: None = None
     kind: Literal["flatten"] = "flatten"
-
-    def __call__(self, values: Array) -> Array:
-        """Give the outputs of the layer."""
-        return self.unrounded(values)
 
     def unrounded(self, values: Array) -> Array:
         """Give the outputs; nothing is rounded."""
@@ -189,8 +174,8 @@ class FixedPointNetwork:
         pieces = []
         for start in range(0, len(inputs), rows_at_once):
             values = inputs[start : start + rows_at_once]
-            for layer in self.layers:
-                values = layer(values)
+            for _, _, outputs in self.steps(values):
+                values = outputs
             pieces.append(values)
         return np.concatenate(pieces) if pieces else np.empty((0, len(self.outputs)))
 

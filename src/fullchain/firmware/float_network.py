@@ -14,8 +14,10 @@ from fullchain.errors import InputError
 from fullchain.firmware import tasks
 from fullchain.firmware.input_scaling import scaled
 from fullchain.firmware.layer_plan import LayerPlan, plan
+from fullchain.firmware.model_kinds import ANOMALY_SCORES
 from fullchain.firmware.network_settings import TrainedNetworkSettings
 from fullchain.firmware.trigger_jets import TriggerJets
+from fullchain.firmware.trigger_scores import Score, scores_of
 from fullchain.learning import torch_file
 
 Array = NDArray[np.float64]
@@ -124,9 +126,21 @@ class Trained:
     objective: Mapping[str, Tensor] = field(default_factory=dict)
 
     def inputs(self, jets: TriggerJets) -> Array:
-        """Give scaled inputs, (jets, [candidates,] quantities). Raises as `quantities`."""
+        """Give scaled inputs, (jets, [candidates,] quantities).
+
+        Raises
+        ------
+        InputError
+            The jets lack a quantity, or one of theirs is not finite.
+        """
         candidates = self.settings.architecture.used_candidates
-        return scaled(jets.quantities(self.quantities, candidates), self.shift, self.exponent)
+        found = scaled(jets.quantities(self.quantities, candidates), self.shift, self.exponent)
+        if not np.isfinite(found).all():
+            row, *_, number = np.argwhere(~np.isfinite(found))[0]
+            raise InputError(
+                f"{self.quantities[number]} of jet {row} is not finite; look at the inputs"
+            )
+        return found
 
 
 def build(
@@ -139,20 +153,20 @@ def build(
 
 
 def scores(trained: Trained, jets: TriggerJets) -> Array:
-    """Give the outputs, (jets, outputs), in float64: logits of the classes, or anomaly scores.
+    """Give the outputs, (jets, outputs), in float64. Raises as `Trained.inputs`."""
+    return network_scores(trained.network, trained.inputs(jets))
 
-    Raises
-    ------
-    InputError
-        The jets lack a quantity, or one of theirs is not finite.
+
+def judged_scores(trained: Trained, inputs: Array) -> Array:
+    """Give what a network is judged by: logits (jets, classes), or anomaly scores (jets, 1).
+
+    `inputs` as `Trained.inputs` gives them.
     """
-    inputs = trained.inputs(jets)
-    if not np.isfinite(inputs).all():
-        row, *_, number = np.argwhere(~np.isfinite(inputs))[0]
-        raise InputError(
-            f"{trained.quantities[number]} of jet {row} is not finite; look at the inputs"
-        )
-    return network_scores(trained.network, inputs)
+    # What an autoencoder was trained to reconstruct.
+    clip = trained.settings.clip
+    clipped = np.clip(inputs, -clip, clip).reshape(len(inputs), -1)
+    score: Score = ANOMALY_SCORES.get(trained.settings.kind, "classes")
+    return scores_of(network_scores(trained.network, inputs), clipped, score)
 
 
 @torch.no_grad()

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fullchain.errors import InputError
-from fullchain.firmware.judged_model import scores_of
 from fullchain.firmware.model_kinds import ANOMALY_SCORES
 from fullchain.firmware.trigger_jets import TriggerJets
 
@@ -35,13 +34,7 @@ def float_scores(kind: str, trained: Path, jets: TriggerJets) -> NDArray[np.floa
         from fullchain.firmware import float_network
 
         network = float_network.read(trained)
-        outputs = np.asarray(float_network.scores(network, jets), dtype=np.float64)
-        if kind not in ANOMALY_SCORES:
-            return outputs
-        # What the network was trained to reconstruct.
-        clip = network.settings.clip
-        inputs = np.clip(network.inputs(jets), -clip, clip).reshape(len(jets), -1)
-        return scores_of(outputs, inputs, ANOMALY_SCORES[kind])
+        return float_network.judged_scores(network, network.inputs(jets))
     if kind == "trees":
         from fullchain.firmware import forest_file
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from fullchain.errors import InputError
 from fullchain.firmware.fixed_network import InputNumbers
 from fullchain.firmware.fixed_point import Format
+from fullchain.firmware.input_scaling import scaled
 
 Array = NDArray[np.float64]
 Nodes = NDArray[np.int64]
@@ -105,8 +106,8 @@ class Forest:
 
     def inputs_of(self, quantities: Array) -> Array:
         """Give what trees cut on, (rows, quantities), from quantities in their own units."""
-        scaled = (quantities - self.shift) * np.exp2(-self.exponent.astype(np.float64))
-        return scaled.astype(np.float32).astype(np.float64)
+        exact = scaled(quantities, self.shift, self.exponent)
+        return exact.astype(np.float32).astype(np.float64)
 
     def evaluate(self, inputs: Array, rows_at_once: int = 8192) -> Array:
         """Give the scores, (rows, classes), added in the order of scikit-learn."""

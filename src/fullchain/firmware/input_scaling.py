@@ -63,5 +63,5 @@ def _exponents(spread: Array) -> NDArray[np.int64]:
 
 
 def scaled(values: Array, shift: Array, exponent: NDArray[np.int64]) -> Array:
-    """Give (values - shift) / 2^exponent, as `fixed_network.InputNumbers` does."""
+    """Give (values - shift) / 2^exponent, exactly that of `fixed_network.InputNumbers`."""
     return np.asarray((values - shift) * np.exp2(-exponent.astype(float)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,10 @@ from fullchain.firmware.performance import (
     ties,
 )
 from fullchain.firmware.stimuli import Stimuli, comparison
+from fullchain.firmware.trigger_scores import Score, scores_of
 from fullchain.learning.roc import event_numbers
 
 Array = NDArray[np.float64]
-
-Score = Literal["classes", "latent", "reconstruction"]
 
 BACKGROUND = "background"
 """Name of the background of anomaly scores among the classes of a truth."""
@@ -113,22 +112,6 @@ def anomaly_jets(
         found[chosen] = number
     kept = np.flatnonzero(found >= 0)
     return Jets(kept, Truth(found[kept], events(columns)[kept], (BACKGROUND, *signals)))
-
-
-def scores_of(outputs: Array, inputs: Array, score: Score) -> Array:
-    """Give what is judged, (rows, classes) or (rows, 1), of outputs and inputs of a network.
-
-    Raises
-    ------
-    InputError
-        An autoencoder does not give one output for each input.
-    """
-    if score == "classes":
-        return outputs
-    # Classifiers do not depend on how anomalies are scored.
-    from fullchain.firmware import trigger_scores
-
-    return trigger_scores.anomaly(outputs, inputs, score)[:, None]
 
 
 def judged_model(

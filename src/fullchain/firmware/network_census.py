@@ -18,9 +18,9 @@ def census(network: FixedPointNetwork) -> dict[str, Any]:
     Bits of a weight are those from its first to its last 1; effective bit operations are those of
     `ebops`.
 
-    Gives `layers`, each with sizes and formats, and the sums `ebops`, `weights`, `zero_weights`,
-    `mean_weight_bits` (of all weights, pruned ones with 0), `largest_weight_bits`,
-    `mean_activation_bits` (of all rounded outputs; None where nothing is rounded).
+    Gives `layers`, each with sizes and formats, the `bits` of inputs and layers (see `bits`), and
+    the sums `ebops`, `weights`, `zero_weights`, `mean_weight_bits` (of all weights, pruned ones
+    with 0), `largest_weight_bits`.
     """
     layers = []
     operations = ebops(network)
@@ -36,7 +36,6 @@ def census(network: FixedPointNetwork) -> dict[str, Any]:
                 "zero_weights": int((own == 0).sum()),
                 "weight_bits": int(own.sum()),
                 "largest_weight_bits": int(own.max(initial=0)),
-                "largest_bias_bits": int(mantissa_bits(layer.bias).max(initial=0)),
             }
             width = len(layer.bias)
         elif layer.kind == "flatten":
@@ -46,16 +45,42 @@ def census(network: FixedPointNetwork) -> dict[str, Any]:
         one |= {"outputs": width, "format": described(layer.output)}
         layers.append(one)
     dense = [one for one in layers if one["kind"] == "dense"]
-    rounded = [one.output.width for one in network.layers if one.output is not None]
     weights = sum(one["weights"] for one in dense)
     return {
         "layers": layers,
+        "bits": bits(network),
         "ebops": sum(operations.values()),
         "weights": weights,
         "zero_weights": sum(one["zero_weights"] for one in dense),
         "mean_weight_bits": sum(one["weight_bits"] for one in dense) / weights,
         "largest_weight_bits": max(one["largest_weight_bits"] for one in dense),
-        "mean_activation_bits": float(np.concatenate(rounded).mean()) if rounded else None,
+    }
+
+
+def bits(network: FixedPointNetwork) -> dict[str, Any]:
+    """Describe the bits of each layer: mean, largest, and how many have how many.
+
+    Weights and biases have those between their first and last 1 (0: pruned); activations and inputs
+    the width of their format with the sign.
+    """
+    found: dict[str, Any] = {"inputs": {"activation": _spread(network.inputs.format.width)}}
+    for layer in network.layers:
+        entry: dict[str, Any] = {}
+        if isinstance(layer, Dense):
+            entry["weight"] = _spread(mantissa_bits(layer.weight))
+            entry["bias"] = _spread(mantissa_bits(layer.bias))
+        if layer.output is not None:
+            entry["activation"] = _spread(layer.output.width)
+        if entry:
+            found[layer.name] = entry
+    return found
+
+
+def _spread(widths: NDArray[np.int64]) -> dict[str, Any]:
+    return {
+        "mean": float(widths.mean()),
+        "largest": int(widths.max()),
+        "numbers": np.bincount(widths.ravel()).tolist(),
     }
 
 

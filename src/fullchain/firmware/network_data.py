@@ -14,7 +14,6 @@ from fullchain.firmware import tasks
 from fullchain.firmware.distillation import teacher_probabilities
 from fullchain.firmware.network_settings import TrainedNetworkSettings
 from fullchain.firmware.trigger_jets import Labelled
-from fullchain.learning import roc
 
 Array = NDArray[np.float64]
 
@@ -71,9 +70,6 @@ def part_of(
         weight = balanced(weight, chosen.target, names, part)
     elif weight.sum() <= 0:
         raise InputError(f"the weights of the jets of the {part} part do not sum to more than 0")
-    event = roc.event_numbers(
-        chosen.sample, scalars["run"], scalars["luminosityBlock"], scalars["event"]
-    )
     teacher = None
     if settings.distillation is not None:
         if not scores:
@@ -84,7 +80,7 @@ def part_of(
         theirs = [settings.distillation.classes.get(name, name) for name in names]
         teacher = teacher_probabilities(scores, chosen.samples, chosen.sample, scalars, theirs)
     values = chosen.jets.quantities(quantities, settings.architecture.used_candidates)
-    return Part(values, chosen.target, weight / weight.mean(), event, teacher)
+    return Part(values, chosen.target, weight / weight.mean(), chosen.events, teacher)
 
 
 def balanced(weight: Array, target: NDArray[np.intp], classes: Sequence[str], part: str) -> Array:
@@ -116,7 +112,7 @@ def chosen_quantities(settings: TrainedNetworkSettings, jets: Labelled) -> tuple
 
 def judged(
     settings: TrainedNetworkSettings, scores: Array, part: Part, classes: Sequence[str], seed: int
-) -> Mapping[str, tuple[float, float]]:
-    """Give numbers of scores (jets, outputs) of a part with bootstrap errors, by name."""
+) -> Mapping[str, Sequence[float | None]]:
+    """Give numbers of scores (see `Task.judge`) of a part with bootstrap errors, by name."""
     judge = tasks.of(settings).judge
     return judge(scores, part.target, part.event, tuple(classes), settings.replicas, seed)

@@ -1,4 +1,4 @@
-"""Figures of trained and quantised networks, from `training.json` and `quantisation.json`."""
+"""Figures of trained and quantised networks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,12 +22,15 @@ PARTS = {
 
 
 def figures(contents: Sequence[Content]) -> Drawn:
-    """Give figures with captions, by name, of the numbers of points (`quantisation.json`)."""
+    """Give figures with captions, by name, of points with their `census` and `quantisation`.
+
+    Points are those of `point_files.by_point`.
+    """
     found: Drawn = {}
     for one in contents:
         name = f"{one['model']}_{one['point']}"
         found[f"{BITS}_{name}"] = _bits(one)
-        if one["training"]:
+        if one["quantisation"]["training"]:
             found[f"{PROGRESS}_{name}"] = _progress(one)
     return found
 
@@ -65,14 +68,14 @@ def _losses(ax: Axes, record: Content) -> None:
 
 def _progress(one: Content) -> tuple[Figure, str]:
     fig, axes = plotting.panels(columns=2, size=5.2)
-    record = one["training"]
+    record = one["quantisation"]["training"]
     _losses(axes[0][0], record)
     plotting.finish(axes[0][0], xlabel="epoch", ylabel="loss without price of bits", right="")
     costs = [terms["ebops"] for terms in record["validation"]]
     ax = axes[0][1]
     drawing.curve(ax, np.arange(1, len(costs) + 1), costs, label="in training", color=COLOURS[1])
     ax.plot(
-        [record["best_epoch"] + 1], [one["ebops"]["total"]], "o", color="black", label="exported"
+        [record["best_epoch"] + 1], [one["census"]["ebops"]], "o", color="black", label="exported"
     )
     plotting.finish(ax, xlabel="epoch", ylabel="EBOPs", right="")
     return fig, (
@@ -86,7 +89,8 @@ def _progress(one: Content) -> tuple[Figure, str]:
 def _bits(one: Content) -> tuple[Figure, str]:
     fig, axes = plotting.panels(columns=len(PARTS), size=4.6)
     for ax, (part, (title, words)) in zip(axes[0], PARTS.items(), strict=True):
-        entries = [(name, layer[part]) for name, layer in one["bits"].items() if part in layer]
+        bits = one["census"]["bits"]
+        entries = [(name, layer[part]) for name, layer in bits.items() if part in layer]
         widest = max(entry["largest"] for _, entry in entries)
         for number, (name, entry) in enumerate(entries):
             counts = np.zeros(widest + 1)

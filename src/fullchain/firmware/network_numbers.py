@@ -1,4 +1,7 @@
-"""Numbers of quantised networks, from `quantisation.json`, for metrics and tables of the stage."""
+"""Numbers of quantised networks for metrics and tables of the stage.
+
+They are those of points as `point_files.by_point` gives them, with `census` and `quantisation`.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,26 +15,22 @@ METHODS = {"aware": "trained with rounding", "post": "rounded after training"}
 
 
 def metrics(contents: Sequence[Content]) -> list[Metric]:
-    """Give resources and bit-exactness of each point."""
+    """Give resources and saturation of each point."""
     return [metric for one in contents for metric in _of(one)]
 
 
 def _of(one: Content) -> Iterator[Metric]:
     key, name = f"network.{one['model']}.{one['point']}", f"{one['model']} {one['point']}"
+    census, overflow = one["census"], one["quantisation"]["overflow"]
     counts = (
-        ("ebops", one["ebops"]["total"], "effective bit operations", None),
+        ("ebops", census["ebops"], "effective bit operations", None),
         (
-            "weights", one["weights"] - one["pruned"], "weights that are not 0",
-            f"of {one['weights']}",
+            "weights", census["weights"] - census["zero_weights"], "weights that are not 0",
+            f"of {census['weights']}",
         ),
         (
-            "saturating", sum(entry["count"] for entry in one["overflow"].values()),
+            "saturating", sum(entry["count"] for entry in overflow.values()),
             "values that saturate", "inputs and all layers, jets of the validation part",
-        ),
-        (
-            "export_mismatches", one["compared"]["mismatches"],
-            "values of the exported network that differ from those of the one that was trained",
-            f"all layers, {one['compared']['jets']} jets of the validation part",
         ),
     )  # fmt: skip
     for word, value, label, note in counts:
@@ -61,9 +60,10 @@ def tables(contents: Sequence[Content]) -> list[Table]:
 
 
 def _rows(one: Content) -> Iterator[list[Cell]]:
-    method = METHODS[one["settings"]["method"]]
-    for layer, entry in one["bits"].items():
-        overflow = one["overflow"].get(layer)
+    method = METHODS[one["quantisation"]["settings"]["method"]]
+    ebops = {layer["name"]: layer["ebops"] for layer in one["census"]["layers"]}
+    for layer, entry in one["census"]["bits"].items():
+        overflow = one["quantisation"]["overflow"].get(layer)
         used: Cell = None
         if "weight" in entry:
             numbers = entry["weight"]["numbers"]
@@ -76,7 +76,7 @@ def _rows(one: Content) -> Iterator[list[Cell]]:
             method,
             *(_bits(entry, part) for part in ("weight", "bias", "activation")),
             used,
-            None if layer == "inputs" else Number(one["ebops"][layer], 0.0, 0),
+            None if layer == "inputs" else Number(ebops[layer], 0.0, 0),
             saturating,
         ]
 

@@ -69,6 +69,7 @@ class DistillationSettings(SettingsModel):
 class TrainedNetworkSettings(SettingsModel):
     """What every trained network has."""
 
+    kind: str = Field(description="kind of the network, which its own settings fix")
     architecture: ArchitectureSettings = Field(
         ArchitectureSettings(), description="inputs and layers"
     )

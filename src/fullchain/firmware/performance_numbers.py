@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fullchain.firmware.model_kinds import ANOMALY_SCORES
 from fullchain.metrics import Metric
 from fullchain.stage_tables import Cell, Number, Table
 
@@ -12,6 +13,7 @@ WORDS = {
     "balanced_accuracy": "balanced accuracy",
     "auc.macro": "AUC of a class against the rest, mean",
 }
+ANOMALY_WORDS = {"auc.macro": "AUC of a signal against background jets, mean"}
 MEANING = (
     "The balanced accuracy is the mean over classes of the part of their jets that is assigned to "
     "them; the AUC is that of a class against an even mixture of the others (of anomaly scores: of "
@@ -27,9 +29,7 @@ def metrics(contents: Sequence[Content]) -> list[Metric]:
 
 def _metrics(one: Content) -> Iterator[Metric]:
     model = one["model"]
-    for name, words in WORDS.items():
-        if name not in one["float"]["numbers"]:
-            continue
+    for name, words in (ANOMALY_WORDS if one["kind"] in ANOMALY_SCORES else WORDS).items():
         value, error = one["float"]["numbers"][name]
         yield Metric(
             f"performance.{model}.float.{name}", value, error, "bootstrap",

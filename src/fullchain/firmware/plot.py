@@ -14,7 +14,7 @@ from fullchain.firmware import (
     trees_figures,
     trigger_figures,
 )
-from fullchain.firmware.point_files import STAGE, by_point, in_one, named
+from fullchain.firmware.point_files import STAGE, by_point, having, named
 from fullchain.laid_out_figures import LaidOutFigureSet, title_of
 from fullchain.saved_numbers import read_numbers
 from fullchain.step import Given, Input, Output
@@ -60,7 +60,7 @@ def main(
     parts: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
         ([read_numbers(path, STAGE) for path in inputs], census_figures.figures),
         ([read_numbers(path, STAGE) for path in training], network_figures.training_figures),
-        (in_one(points, "quantisation"), network_figures.figures),
+        (having(points, "census", "quantisation"), network_figures.figures),
         (named(points, "hls4ml"), hls_figures.figures),
         ([read_numbers(path, STAGE) for path in growth], trees_figures.figures),
         (evaluations, performance_figures.figures),

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from fullchain.errors import InputError
 from fullchain.firmware import tasks
-from fullchain.firmware.ebops import ebops
 from fullchain.firmware.export import check_equal, exported, overflows, without_dead
-from fullchain.firmware.fixed_network import Dense, FixedPointNetwork
-from fullchain.firmware.fixed_point import mantissa_bits
+from fullchain.firmware.fixed_network import FixedPointNetwork
 from fullchain.firmware.float_network import Trained
 from fullchain.firmware.point_settings import PointSettings
 from fullchain.firmware.pruning import check_pruned
@@ -118,7 +116,7 @@ def _trained_on(
 def finished(
     quantised: Quantised, finish: Finish, how: PointSettings, quantities: Array, scaled: Array
 ) -> tuple[FixedPointNetwork, dict[str, Any]]:
-    """Check the fixed-point network on jets; give it whole, without what is dead, and its facts.
+    """Check the fixed-point network on jets; give it whole, without what is dead, and its overflow.
 
     Parameters
     ----------
@@ -150,46 +148,5 @@ def finished(
                 f"validation part overflow its formats, more than {100 * how.overflow_limit:g} %: "
                 "raise its bits (input_bits, activation_bits) or coverage, or overflow_limit"
             )
-    by_layer = ebops(fixed)
-    weights = [one.weight for one in fixed.layers if isinstance(one, Dense)]
-    facts = {
-        "compared": {"jets": len(quantities), "mismatches": 0},
-        "ebops": {"total": sum(by_layer.values()), **by_layer},
-        "bits": bits(fixed),
-        "weights": sum(one.size for one in weights),
-        "pruned": sum(int((one == 0).sum()) for one in weights),
-        "overflow": {name: {"count": n, "values": of} for name, (n, of) in saturated.items()},
-        "warnings": [
-            f"layer {name}: {count} of {values} values of the validation part saturate"
-            for name, (count, values) in saturated.items()
-            if count
-        ],
-    }
+    facts = {"overflow": {name: {"count": n, "values": of} for name, (n, of) in saturated.items()}}
     return fixed, facts
-
-
-def bits(fixed: FixedPointNetwork) -> dict[str, Any]:
-    """Describe the bits of each layer: mean, largest, and how many have how many.
-
-    Weights and biases have those between their first and last 1 (0: pruned); activations and inputs
-    the width of their format with the sign.
-    """
-    found: dict[str, Any] = {"inputs": {"activation": _spread(fixed.inputs.format.width)}}
-    for layer in fixed.layers:
-        entry: dict[str, Any] = {}
-        if isinstance(layer, Dense):
-            entry["weight"] = _spread(mantissa_bits(layer.weight))
-            entry["bias"] = _spread(mantissa_bits(layer.bias))
-        if layer.output is not None:
-            entry["activation"] = _spread(layer.output.width)
-        if entry:
-            found[layer.name] = entry
-    return found
-
-
-def _spread(widths: NDArray[np.int64]) -> dict[str, Any]:
-    return {
-        "mean": float(widths.mean()),
-        "largest": int(widths.max()),
-        "numbers": np.bincount(widths.ravel()).tolist(),
-    }

@@ -7,16 +7,11 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fullchain.atomic import write_text
 from fullchain.dag.closure import code
 from fullchain.errors import InputError
-from fullchain.firmware import fixed_network, float_network, tasks, trigger_scores
-from fullchain.firmware.float_network import Trained
+from fullchain.firmware import fixed_network, float_network, tasks
 from fullchain.firmware.input_scaling import scaled
-from fullchain.firmware.model_kinds import ANOMALY_SCORES
 from fullchain.firmware.network_data import judged, part_of
 from fullchain.firmware.point_settings import PointSettings
 from fullchain.firmware.quantisation import finished
@@ -40,7 +35,7 @@ def main(
     model: Annotated[str, Option("name of the model in firmware.models")],
     point: Annotated[str, Option("name of the point in the points of the model")],
     network: Annotated[Path, Output("the fixed-point network, JSON")],
-    history: Annotated[Path, Output("EBOPs, bits, overflow, accuracy and AUC, JSON")],
+    history: Annotated[Path, Output("overflow, training, accuracy and AUC, JSON")],
     settings: Given,
 ) -> None:
     """Read jets and the trained network, quantise, compare bit for bit, write.
@@ -88,10 +83,12 @@ def main(
     finish = tasks.of(start.settings).finish
     fixed, facts = finished(found, finish, how, validation.quantities, exact)
     outputs = fixed.evaluate(fixed.inputs.quantise(validation.quantities))
+    with device.repeatable(start.settings.training.threads):
+        floating = float_network.judged_scores(start, exact)
     performance = {
         name: judged(start.settings, values, validation, start.classes, seed)
         for name, values in (
-            ("float", _float_scores(start, exact)),
+            ("float", floating),
             ("quantised", outputs),
         )
     }
@@ -99,7 +96,7 @@ def main(
     fixed_network.write(network, fixed, about)
     content = {
         **about,
-        "kind": settings[f"firmware.models.{model}"].get("kind", "network"),
+        "kind": start.settings.kind,
         "settings": how.model_dump(mode="json"),
         **facts,
         "performance": {
@@ -111,15 +108,3 @@ def main(
     }
     write_text(history, json.dumps(content, indent=1, allow_nan=False) + "\n")
     resumption.path.unlink(missing_ok=True)
-
-
-def _float_scores(start: Trained, exact: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give what the fixed-point network gives, of the network in floating point."""
-    with device.repeatable(start.settings.training.threads):
-        outputs = float_network.network_scores(start.network, exact)
-    score = ANOMALY_SCORES.get(str(getattr(start.settings, "kind", "")))
-    if score is None:
-        return outputs
-    clip = start.settings.clip
-    inputs = np.clip(exact, -clip, clip).reshape(len(exact), -1)
-    return trigger_scores.anomaly(outputs, inputs, score)[:, None]

@@ -12,6 +12,7 @@ from fullchain.firmware.fixed_point import Format
 Array = NDArray[np.float64]
 
 SCORE = "score"
+"""Name of the only output of a network that gives an anomaly score."""
 
 
 def with_error(network: FixedPointNetwork) -> FixedPointNetwork:

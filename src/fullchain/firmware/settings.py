@@ -10,7 +10,6 @@ from fullchain.firmware.anomaly_settings import (
     AutoencoderSettings,
     BackgroundSettings,
 )
-from fullchain.firmware.default_models import default_models
 from fullchain.firmware.evaluation_settings import EvaluationSettings
 from fullchain.firmware.forest_settings import ForestSettings
 from fullchain.firmware.hls_settings import HlsSettings
@@ -40,6 +39,11 @@ def default_classes() -> dict[str, ClassSettings]:
         "Z": ClassSettings(samples=("zjet",), labels=("Z",), fully_contained=True),
         "t": ClassSettings(samples=("tt",), labels=("top",), fully_contained=True),
     }
+
+
+def default_models() -> dict[str, FirmwareModel]:
+    """Give a network on the features of a jet, with learned bit widths."""
+    return {"jet_tagger": NetworkSettings()}
 
 
 class FirmwareSettings(SettingsModel):

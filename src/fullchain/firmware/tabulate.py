@@ -61,7 +61,7 @@ def main(
     evaluations = [read_numbers(path, STAGE) for path in evaluation]
     parts: tuple[tuple[Any, Any], ...] = (
         ([read_numbers(path, STAGE) for path in inputs], census_numbers),
-        (in_one(points, "quantisation"), network_numbers),
+        (having(points, "census", "quantisation"), network_numbers),
         (named(points, "hls4ml"), hls_numbers),
         (having(points, "rtl", "verilator"), rtl_numbers),
         (_synthesised(points), synthesis_numbers),

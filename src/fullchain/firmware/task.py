@@ -1,6 +1,6 @@
 """What a network is trained for: everything that depends on the kind of a model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +40,9 @@ class Task:
     last
         Layers behind the last dense one.
     judge
-        (scores (jets, outputs), target (jets), event (jets), classes, replicas, seed) -> numbers
-        with their bootstrap errors, by name; of the jets of the validation part that it trains on.
+        (scores, target (jets), event (jets), classes, replicas, seed) -> numbers with their
+        bootstrap errors, by name; of the jets of the validation part that it trains on. Scores as
+        `float_network.judged_scores` gives them: (jets, classes) logits, or (jets, 1).
     finish
         What is made of the fixed-point network at last.
     """
@@ -53,5 +54,5 @@ class Task:
     outputs: Callable[[Any, Classes], tuple[str, ...]]
     balanced: bool
     last: tuple[Kind, ...]
-    judge: Callable[..., dict[str, tuple[float, float]]]
+    judge: Callable[..., Mapping[str, Sequence[float | None]]]
     finish: Callable[[FixedPointNetwork], FixedPointNetwork] = lambda network: network

@@ -43,4 +43,4 @@ def settings_of(values: Mapping[str, Any], where: str) -> TrainedNetworkSettings
 
 def of(settings: TrainedNetworkSettings) -> Task:
     """Give what belongs to the kind of these settings."""
-    return TASKS[settings.kind]  # type: ignore[attr-defined]
+    return TASKS[settings.kind]

@@ -8,8 +8,6 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import torch
-
 from fullchain.atomic import write_text
 from fullchain.dag.closure import code
 from fullchain.firmware import float_network, tasks
@@ -92,15 +90,15 @@ def main(
     outputs = task.outputs(how, names)
     own_state = trainee.objective.state_dict()
     result = Trained(network, how, quantities, shift, exponent, outputs, names, own_state)
-    float_network.write(trained, result)
     layers = list(network.dense.values())
     check_pruned(layers, how.pruning, model)  # type: ignore[arg-type]
-    with torch.no_grad(), device.repeatable(how.training.threads):
-        own = float_network.network_scores(network, scaled(validation.quantities, shift, exponent))
+    float_network.write(trained, result)
+    with device.repeatable(how.training.threads):
+        own = float_network.judged_scores(result, scaled(validation.quantities, shift, exponent))
     found = judged(how, own, validation, names, seed)
     content = {
         "model": model,
-        "kind": settings[f"firmware.models.{model}"].get("kind", "network"),
+        "kind": how.kind,
         "settings": how.model_dump(mode="json"),
         "classes": list(names),
         "quantities": list(quantities),

@@ -12,6 +12,7 @@ from fullchain.firmware.point_settings import PenaltySettings, PruningSettings
 from fullchain.firmware.pruning import Prunable, prune, removed, removed_after, rounds_due
 from fullchain.firmware.quantised_network import QuantisedNetwork
 from fullchain.learning.settings import TrainingSettings
+from fullchain.learning.training import batches_of
 
 UNPRUNED = 1e3
 """Price in the loss of the validation of weights that are still to be pruned, in units of the part
@@ -111,4 +112,4 @@ def terms(model: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def steps_of(rows: int, training: TrainingSettings) -> int:
     """Steps of the optimiser in all epochs, as `learning.training` divides rows into batches."""
-    return training.epochs * max(1, round(rows / training.batch_size))
+    return training.epochs * batches_of(rows, training)

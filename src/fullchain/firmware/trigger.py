@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from fullchain.atomic import write_text
 from fullchain.errors import InputError
-from fullchain.firmware import float_network, trigger_scores
 from fullchain.firmware import stimuli as test_vectors
+from fullchain.firmware import trigger_scores
+from fullchain.firmware.float_scores import float_scores
+from fullchain.firmware.implementation_names import FLOAT, LEVEL1, QUANTISED
 from fullchain.firmware.model_kinds import ANOMALY_SCORES
 from fullchain.firmware.stimuli import Stimuli
 from fullchain.firmware.trigger_events import (
@@ -33,6 +35,7 @@ from fullchain.firmware.trigger_judgement import (
     targets,
 )
 from fullchain.firmware.trigger_settings import PT_TRIGGER, TriggerSettings
+from fullchain.firmware.vectors_of_jets import check_vectors
 from fullchain.learning.parts_settings import PartsSettings
 from fullchain.learning.split import TEST
 from fullchain.seeds import derive
@@ -41,10 +44,8 @@ from fullchain.tagging.class_settings import classes_of
 
 Array = NDArray[np.float64]
 
-FLOAT, QUANTISED, LEVEL1 = "float", "quantised", "level-1"
 ANOMALY_TRIGGER = "anomaly"
-
-"""What the score is made of, by the kind of a model."""
+"""Name of the only trigger of an anomaly model."""
 
 
 def main(
@@ -54,7 +55,9 @@ def main(
     stimuli: Annotated[Path, Input("test vectors of the point, HDF5")],
     jets: Annotated[list[Path], Input("trigger jets of all samples, HDF5")],
     outputs: Annotated[list[Path], Input("what implementations made of the vectors, HDF5")] = [],  # noqa: B006
-    trained: Annotated[list[Path], Input("network in floating point, torch file")] = [],  # noqa: B006
+    trained: Annotated[
+        list[Path], Input("model before it was quantised: float.pt, or forest.json")
+    ] = [],  # noqa: B006
     manifests: Annotated[
         list[Path], Input("manifests with cross sections, of ntuples or jets, JSON")
     ] = [],  # noqa: B006
@@ -68,17 +71,18 @@ def main(
     everything = labelled(jets, classes, parts.validation, parts.test, settings.seed)
     vectors = test_vectors.read(stimuli)
     tested = everything.where(everything.part == TEST)
-    _check_same(tested, vectors, stimuli)
+    check_vectors(tested, vectors, stimuli)
     candidates = _candidates(tested, everything, manifests, chosen)
 
-    implementations = _implementations(vectors, len(tested.target), outputs)
+    implementations = _implementations(vectors, outputs)
     kind = str(settings[f"firmware.models.{model}.kind"])
     for path in trained:
-        implementations = {FLOAT: _floating(path, kind, tested), **implementations}
+        implementations = {FLOAT: float_scores(kind, path, tested.jets), **implementations}
+    inputs = vectors.inputs[: vectors.jets]
     seed = derive(settings.seed, "firmware", "trigger")
     scores = {
-        name: _scores(*values, kind, list(classes), chosen)
-        for name, values in implementations.items()
+        name: _scores(own, inputs, kind, list(classes), chosen)
+        for name, own in implementations.items()
     }
     of_triggers: dict[str, dict[str, Array]] = {PT_TRIGGER: {LEVEL1: level1_pt(tested.jets)}}
     for trigger in scores[QUANTISED]:
@@ -94,22 +98,6 @@ def main(
         },
     }
     write_text(report, json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-def _check_same(tested: Labelled, given: Stimuli, path: Path) -> None:
-    # Samples may have events of the same numbers.
-    known = np.array(tested.samples)[tested.sample]
-    same = len(known) == given.jets and np.array_equal(
-        known, np.array(given.samples)[given.columns["sample"]]
-    )
-    for name in ("run", "luminosityBlock", "event", "jet"):
-        same = same and np.array_equal(tested.jets.scalars[name], given.columns[name])
-    if not same:
-        raise InputError(
-            f"{path}: vectors of other jets ({given.jets}) than those of the test part of the "
-            f"trigger jets given ({len(known)}); give the same files in the same order, or "
-            "stimulate again"
-        )
 
 
 def _candidates(
@@ -143,12 +131,9 @@ def _candidates(
     )  # fmt: skip
 
 
-def _implementations(
-    vectors: Stimuli, jets: int, outputs: Sequence[Path]
-) -> dict[str, tuple[Array, Array]]:
-    """Give the outputs of each implementation for the jets, and the inputs that it had."""
-    inputs = vectors.inputs[:jets]
-    found = {QUANTISED: (vectors.outputs[:jets], inputs)}
+def _implementations(vectors: Stimuli, outputs: Sequence[Path]) -> dict[str, Array]:
+    """Give the outputs of each implementation for the jets."""
+    found = {QUANTISED: vectors.outputs[: vectors.jets]}
     for path in outputs:
         values, name = test_vectors.read_outputs(path)
         if name in found:
@@ -158,18 +143,8 @@ def _implementations(
                 f"{path}: outputs of shape {values.shape} for vectors whose outputs have shape "
                 f"{vectors.outputs.shape}; emulate again"
             )
-        found[name] = (values[:jets], inputs)
+        found[name] = values[: vectors.jets]
     return found
-
-
-def _floating(path: Path, kind: str, tested: Labelled) -> tuple[Array, Array]:
-    """Give outputs and clipped inputs of the network in floating point."""
-    if kind == "trees":
-        raise InputError(f"{path}: trees are rounded as they are; leave out --trained")
-    network = float_network.read(path)
-    clip = network.settings.clip
-    inputs = np.clip(network.inputs(tested.jets), -clip, clip)
-    return float_network.scores(network, tested.jets), inputs.reshape(len(inputs), -1)
 
 
 def _scores(

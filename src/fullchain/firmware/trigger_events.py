@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from fullchain.errors import InputError
 from fullchain.firmware.trigger_jets import Labelled, TriggerJets
-from fullchain.learning.roc import event_numbers
 
 Array = NDArray[np.float64]
 
@@ -72,14 +71,12 @@ class Events:
 
 def events(jets: Labelled) -> Events:
     """Put jets together into events, by sample, run, luminosity block and event."""
-    scalars = jets.jets.scalars
-    columns = (scalars["run"], scalars["luminosityBlock"], scalars["event"])
-    number = event_numbers(jets.sample, *columns)
+    number = jets.events
     size = int(number.max(initial=-1)) + 1
     first = np.zeros(size, dtype=np.intp)
     # Backwards, so that the first jet of an event is the last one written.
     first[number[::-1]] = np.arange(len(number))[::-1]
-    return Events(number, jets.sample[first], scalars["weight"][first], jets.samples)
+    return Events(number, jets.sample[first], jets.jets.scalars["weight"][first], jets.samples)
 
 
 def level1_pt(jets: TriggerJets) -> Array:

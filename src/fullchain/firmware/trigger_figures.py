@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from fullchain import drawing, plotting
 from fullchain.firmware import turn_on
 from fullchain.firmware.trigger_figure_names import RATE, SCORES, TURN_ON
-from fullchain.firmware.trigger_words import PT, QUANTISED, name_of, rows_of, target_words
+from fullchain.firmware.trigger_settings import PT_TRIGGER
+from fullchain.firmware.trigger_words import judgement, name_of, rows_of, target_words
 from fullchain.plotting import COLOURS, LINESTYLES
 
 Content = Mapping[str, Any]
@@ -40,11 +41,6 @@ def figures(contents: Sequence[Content]) -> Drawn:
     return found
 
 
-def _main(entry: Content) -> Content:
-    known: Mapping[str, Content] = entry["implementations"]
-    return known[QUANTISED] if QUANTISED in known else next(iter(known.values()))
-
-
 def _look(number: int) -> tuple[str, Any]:
     """Colour and line style of a trigger; that on the jet pT is the first."""
     if number == 0:
@@ -57,14 +53,14 @@ def _rate(contents: Sequence[Content], signal: str) -> tuple[Figure, str]:
     rate = contents[0]["background"]["rate"]
     smallest = 1.0
     for number, (one, trigger) in enumerate(rows_of(contents)):
-        curve = _main(one["triggers"][trigger])["curve"]
+        curve = judgement(one["triggers"][trigger])["curve"]
         part = np.array(curve["background"])
         value, error = (np.array(values) for values in curve["signals"][signal])
         shown = part > 0
         scale = 1.0 if rate is None else one["background"]["rate"]
         smallest = min(smallest, float(part[shown].min(initial=1.0)))
         colour, line = _look(number)
-        area, deviation = _main(one["triggers"][trigger])["areas"][signal]
+        area, deviation = judgement(one["triggers"][trigger])["areas"][signal]
         ax.fill_betweenx(
             scale * part[shown], (value - error)[shown], (value + error)[shown], color=colour,
             alpha=0.2, linewidth=0,
@@ -105,7 +101,7 @@ def _rate(contents: Sequence[Content], signal: str) -> tuple[Figure, str]:
 
 
 def _points(one: Content) -> Sequence[Content]:
-    points: Sequence[Content] = _main(one["triggers"][PT])["points"]
+    points: Sequence[Content] = judgement(one["triggers"][PT_TRIGGER])["points"]
     return points
 
 
@@ -117,9 +113,11 @@ def _turn_on(one: Content) -> tuple[Figure, str]:
     edges = np.array(one["settings"]["turn_on_edges"])
     for ax, signal in zip(axes.flat, signals, strict=False):
         for number, trigger in enumerate(one["triggers"]):
-            found = _main(one["triggers"][trigger])["points"][place]["signals"][signal]["turn_on"]
+            found = judgement(one["triggers"][trigger])["points"][place]["signals"][signal][
+                "turn_on"
+            ]
             colour, _ = _look(number)
-            label = "level-1 jet pT" if trigger == PT else name_of(one, trigger)
+            label = "level-1 jet pT" if trigger == PT_TRIGGER else name_of(one, trigger)
             _bins(ax, found["bins"], edges, number, len(one["triggers"]), colour, label)
             if found["fit"] is not None:
                 x = np.linspace(edges[0], edges[-1], 400)
@@ -176,7 +174,7 @@ def _scores(one: Content) -> tuple[Figure, str]:
     columns = min(2, len(triggers))
     fig, axes = plotting.panels(columns, -(-len(triggers) // columns), size=5.0)
     for ax, trigger in zip(axes.flat, triggers, strict=False):
-        judged = _main(one["triggers"][trigger])
+        judged = judgement(one["triggers"][trigger])
         found = judged["distributions"]
         edges = np.array(found["edges"])
         for number, (sample, (values, errors)) in enumerate(found["of"].items()):
@@ -189,7 +187,11 @@ def _scores(one: Content) -> tuple[Figure, str]:
             if point["threshold"] is not None:
                 ax.axvline(point["threshold"], color="0.6", linewidth=0.8, zorder=0)
         ax.set_xlim(edges[0], edges[-1])
-        title = "level-1 jet $p_T$ [GeV]" if trigger == PT else f"score, {name_of(one, trigger)}"
+        title = (
+            "level-1 jet $p_T$ [GeV]"
+            if trigger == PT_TRIGGER
+            else f"score, {name_of(one, trigger)}"
+        )
         plotting.finish(ax, xlabel=title, ylabel="part of events", right="", headroom=1.3)
         ax.legend(fontsize=10)
     for ax in axes.flat[len(triggers) :]:

@@ -13,6 +13,7 @@ from fullchain.atomic import atomic
 from fullchain.errors import InputError
 from fullchain.firmware.fixed_network import InputNumbers
 from fullchain.learning import split
+from fullchain.learning.roc import event_numbers
 from fullchain.tagging.class_settings import ClassSettings
 
 VERSION = 1
@@ -192,6 +193,13 @@ class Labelled:
     part: NDArray[np.str_]
     sample: NDArray[np.intp]
     samples: tuple[str, ...]
+
+    @property
+    def events(self) -> NDArray[np.intp]:
+        """Number of the event of each jet, (jets), from 0; samples may share run and event."""
+        scalars = self.jets.scalars
+        columns = (scalars[name] for name in ("run", "luminosityBlock", "event"))
+        return event_numbers(self.sample, *columns)
 
     def where(self, keep: NDArray[Any]) -> "Labelled":
         """Give the jets of a mask or of indices."""

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fullchain.firmware.implementation_names import FLOAT
+from fullchain.firmware.trigger_settings import PT_TRIGGER
 from fullchain.firmware.trigger_words import (
-    FLOAT,
     IMPLEMENTATIONS,
-    PT,
-    QUANTISED,
+    judgement,
     name_of,
     rows_of,
     target_words,
@@ -28,15 +28,19 @@ def metrics(contents: Sequence[Content]) -> list[Metric]:
     found = []
     for number, one in enumerate(contents):
         for trigger in one["triggers"]:
-            if trigger != PT or number == 0:
+            if trigger != PT_TRIGGER or number == 0:
                 found += list(_of(one, trigger))
     return found
 
 
 def _of(one: Content, trigger: str) -> Iterator[Metric]:
     entry = one["triggers"][trigger]
-    judged = _main(entry)
-    key = f"trigger.{PT}" if trigger == PT else f"trigger.{one['model']}.{one['point']}.{trigger}"
+    judged = judgement(entry)
+    key = (
+        f"trigger.{PT_TRIGGER}"
+        if trigger == PT_TRIGGER
+        else f"trigger.{one['model']}.{one['point']}.{trigger}"
+    )
     text = f"{name_of(one, trigger)}: "
     middle = len(judged["points"]) // 2
     point = judged["points"][middle]
@@ -44,10 +48,7 @@ def _of(one: Content, trigger: str) -> Iterator[Metric]:
     for signal, (value, error) in judged["areas"].items():
         yield Metric(f"{key}.{signal}.auc", value, error, COUNTED, f"{text}AUC of {signal} events")
     for signal, of_signal in point["signals"].items():
-        error, kind = of_signal["deviation"], COUNTED
-        if error == 0:
-            # All or none pass, in each bootstrap sample too.
-            error, kind = of_signal["high"] - of_signal["low"], "binomial, 68 %"
+        error, kind = _error(of_signal)
         yield Metric(
             f"{key}.{signal}.efficiency", of_signal["value"], error, kind,
             f"{text}efficiency for {signal} events at {at}",
@@ -71,26 +72,32 @@ def _of(one: Content, trigger: str) -> Iterator[Metric]:
                 )  # fmt: skip
 
 
+def _error(signal: Content) -> tuple[float, str]:
+    """Give the error of an efficiency, and its kind.
+
+    Where all or none pass they do so in each bootstrap sample too, whose deviation of 0 says
+    nothing: the interval of Clopper and Pearson, which ends at the value, is taken.
+    """
+    if signal["deviation"] > 0:
+        return signal["deviation"], COUNTED
+    return signal["high"] - signal["low"], "binomial, 68 %"
+
+
 def tables(contents: Sequence[Content]) -> list[Table]:
     """Give a table of efficiencies for each background rate, and one of thresholds."""
     if not contents:
         return []
-    number = len(_main(contents[0]["triggers"][PT])["points"])
+    number = len(judgement(contents[0]["triggers"][PT_TRIGGER])["points"])
     return [*(_efficiencies(contents, place) for place in range(number)), _thresholds(contents)]
-
-
-def _main(entry: Content) -> Content:
-    known: Mapping[str, Content] = entry["implementations"]
-    return known[QUANTISED] if QUANTISED in known else next(iter(known.values()))
 
 
 def _efficiencies(contents: Sequence[Content], place: int) -> Table:
     first = contents[0]
     signals = list(first["signals"])
-    fraction = _main(first["triggers"][PT])["points"][place]["fraction"]
+    fraction = judgement(first["triggers"][PT_TRIGGER])["points"][place]["fraction"]
     rows: list[list[Cell]] = []
     for one, trigger in rows_of(contents):
-        point = _main(one["triggers"][trigger])["points"][place]
+        point = judgement(one["triggers"][trigger])["points"][place]
         cells: list[Cell] = [_percent(point["signals"][signal]) for signal in signals]
         rows.append([name_of(one, trigger), _part(point["background"]), *cells])
     return Table(
@@ -98,7 +105,8 @@ def _efficiencies(contents: Sequence[Content], place: int) -> Table:
         f"Trigger efficiencies at {target_words(first, fraction)}",
         "Part of the events with a jet in the window that each trigger keeps [%], fixed-point "
         "networks; errors are from a bootstrap over events of background and signals, with "
-        "thresholds found anew. The background that passes is as near to the wanted part as the "
+        "thresholds found anew; where all or none pass, the length of the interval of Clopper and "
+        "Pearson (68 %). The background that passes is as near to the wanted part as the "
         "values of the score allow, and never more; its error is half of the interval of Clopper "
         "and Pearson.",
         ["trigger", "background", *signals],
@@ -111,7 +119,7 @@ def _thresholds(contents: Sequence[Content]) -> Table:
     columns = ["trigger", "wanted [%]", "threshold", "passing", "of", "next lower threshold [%]"]
     rows: list[list[Cell]] = []
     for one, trigger in rows_of(contents):
-        for point in _main(one["triggers"][trigger])["points"]:
+        for point in judgement(one["triggers"][trigger])["points"]:
             background = point["background"]
             threshold = point["threshold"]
             row: list[Cell] = [
@@ -142,7 +150,7 @@ def _thresholds(contents: Sequence[Content]) -> Table:
 
 
 def _percent(signal: Content) -> Number:
-    return Number(100 * signal["value"], 100 * signal["deviation"])
+    return Number(100 * signal["value"], 100 * _error(signal)[0])
 
 
 def _part(background: Content) -> Number:

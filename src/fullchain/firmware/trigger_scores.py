@@ -1,4 +1,4 @@
-"""Scores of triggers, from what networks, trees and jets give."""
+"""Scores that models are judged by and that trigger, from what networks and trees give."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,6 +10,9 @@ from fullchain.errors import InputError
 from fullchain.firmware.model_kinds import AnomalyScore
 
 Array = NDArray[np.float64]
+
+Score = Literal["classes", "latent", "reconstruction"]
+"""What is judged: logits of classes, or an anomaly score and what it is made of."""
 
 
 def of_classes(
@@ -89,3 +92,16 @@ def anomaly(outputs: Array, inputs: Array, score: AnomalyScore) -> Array:
         )
     difference = outputs - inputs
     return np.asarray((difference * difference).sum(axis=1))
+
+
+def scores_of(outputs: Array, inputs: Array, score: Score) -> Array:
+    """Give what is judged, (rows, classes) or (rows, 1), of outputs and inputs of a network.
+
+    `outputs` and `inputs` as in `anomaly`, or logits (rows, classes) of `classes`.
+
+    Raises
+    ------
+    InputError
+        As `anomaly`.
+    """
+    return outputs if score == "classes" else anomaly(outputs, inputs, score)[:, None]

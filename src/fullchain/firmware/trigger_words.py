@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fullchain.firmware.implementation_names import FLOAT, QUANTISED
 from fullchain.firmware.model_kinds import ANOMALY_SCORES
+from fullchain.firmware.trigger_settings import PT_TRIGGER
 
 Content = Mapping[str, Any]
 
-PT, FLOAT, QUANTISED = "pt", "float", "quantised"
-
 IMPLEMENTATIONS = {
-    "float": "floating point",
-    "quantised": "fixed point",
+    FLOAT: "floating point",
+    QUANTISED: "fixed point",
     "hls4ml": "hls4ml emulation",
     "rtl": "RTL",
     "conifer": "conifer emulation",
@@ -20,7 +20,7 @@ IMPLEMENTATIONS = {
 
 def name_of(one: Content, trigger: str) -> str:
     """Name a trigger of a report: that on the jet pT, or of a model."""
-    if trigger == PT:
+    if trigger == PT_TRIGGER:
         return "level-1 jet pT"
     name = f"{one['model']} {one['point']}"
     return name if one["kind"] in ANOMALY_SCORES else f"{name}, {trigger}"
@@ -29,11 +29,17 @@ def name_of(one: Content, trigger: str) -> str:
 def rows_of(contents: Sequence[Content]) -> Iterator[tuple[Content, str]]:
     """Give (report, trigger) of all reports, the trigger on the jet pT once and first."""
     if contents:
-        yield contents[0], PT
+        yield contents[0], PT_TRIGGER
     for one in contents:
         for trigger in one["triggers"]:
-            if trigger != PT:
+            if trigger != PT_TRIGGER:
                 yield one, trigger
+
+
+def judgement(entry: Content) -> Content:
+    """Give the judgement of the quantised model, or that of the only implementation (jet pT)."""
+    known: Mapping[str, Content] = entry["implementations"]
+    return known[QUANTISED] if QUANTISED in known else next(iter(known.values()))
 
 
 def target_words(one: Content, fraction: float) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fullchain.firmware import performance
-from fullchain.firmware.performance import Truth
+from fullchain.firmware.performance import Pair, Truth
 
 NUMBERS = {"accuracy": "balanced_accuracy", "auc": "auc.macro"}
 
@@ -16,7 +16,7 @@ def judge_classes(
     classes: tuple[str, ...],
     replicas: int,
     seed: int,
-) -> dict[str, tuple[float, float]]:
+) -> dict[str, Pair]:
     """Give `accuracy` and `auc`, each with the standard deviation over replicas.
 
     All classes count the same: the accuracy is the mean of the parts of each class that are right;
@@ -39,6 +39,5 @@ def judge_classes(
         A class has no jets, or too few for an uncertainty.
     """
     judged = performance.judge_classes(scores, Truth(target, event, classes), (), replicas, seed)
-    values = dict(zip(judged.names, judged.values.tolist(), strict=True))
-    errors = dict(zip(judged.names, judged.replicas.std(axis=0, ddof=1).tolist(), strict=True))
-    return {name: (values[of], errors[of]) for name, of in NUMBERS.items()}
+    found = judged.measured()
+    return {name: found[of] for name, of in NUMBERS.items()}

@@ -119,7 +119,7 @@ def train(
     _check_rows("training", training)
     _check_rows("validation", validation)
     place = device.choose(settings.device)
-    smallest = _rows(training) // _batches(training, settings)
+    smallest = _rows(training) // batches_of(_rows(training), settings)
     distributed.check(settings.processes, place, smallest, _rows(validation))
     rest = (objective, training, validation, settings, seed, resumption)
     team = distributed.team(settings.processes, place, _follow, model, *rest)
@@ -187,7 +187,7 @@ class _Run:
         self.seed = seed
         self.history = History()
         self.best = copy.deepcopy(self.model.state_dict())
-        self.batches = _batches(training, settings)
+        self.batches = batches_of(_rows(training), settings)
         self.optimiser = optimisers.build(self.model, settings)
         self.descent = precision.Descent(
             self.optimiser, settings.precision, self.place, settings.gradient_clip
@@ -324,8 +324,9 @@ class _Means:
         return next(iter(self.sums.values())).new_tensor(value)
 
 
-def _batches(training: Batch, settings: TrainingSettings) -> int:
-    return max(1, round(_rows(training) / settings.batch_size))
+def batches_of(rows: int, settings: TrainingSettings) -> int:
+    """Number of batches that rows are divided into in each epoch, at least one."""
+    return max(1, round(rows / settings.batch_size))
 
 
 def _rows(batch: Batch) -> int:
