@@ -9,11 +9,11 @@ import numpy as np
 from fullchain.atomic import write_text
 from fullchain.firmware import forest_file
 from fullchain.firmware.forest_settings import ForestSettings
-from fullchain.firmware.performance import Pair
 from fullchain.firmware.tree_growth import forest_of
 from fullchain.firmware.trigger_jets import labelled
 from fullchain.firmware.validation_performance import judge_classes
 from fullchain.learning.parts_settings import PartsSettings
+from fullchain.learning.roc import event_numbers
 from fullchain.learning.split import TRAIN, VALIDATION
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
@@ -45,9 +45,12 @@ def main(
     forest, losses = forest_of(
         quantities, (training.target, validation.target), names, chosen, seed
     )
-    event = validation.events
+    scalars = validation.jets.scalars
+    identity = (scalars[name] for name in ("run", "luminosityBlock", "event"))
+    # Samples may have events of the same numbers.
+    event = event_numbers(validation.sample, *identity)
 
-    def judged(scores: np.ndarray) -> dict[str, Pair]:
+    def judged(scores: np.ndarray) -> dict[str, tuple[float, float]]:
         return judge_classes(scores, validation.target, event, names, chosen.replicas, seed)
 
     content = {

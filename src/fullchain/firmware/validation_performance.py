@@ -1,10 +1,12 @@
 """Accuracy and AUC on the validation part, with bootstrap errors."""
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fullchain.firmware import performance
-from fullchain.firmware.performance import Pair, Truth
+from fullchain.firmware.performance import Truth
 
 NUMBERS = {"accuracy": "balanced_accuracy", "auc": "auc.macro"}
 
@@ -16,7 +18,7 @@ def judge_classes(
     classes: tuple[str, ...],
     replicas: int,
     seed: int,
-) -> dict[str, Pair]:
+) -> dict[str, tuple[float, float]]:
     """Give `accuracy` and `auc`, each with the standard deviation over replicas.
 
     All classes count the same: the accuracy is the mean of the parts of each class that are right;
@@ -40,4 +42,5 @@ def judge_classes(
     """
     judged = performance.judge_classes(scores, Truth(target, event, classes), (), replicas, seed)
     found = judged.measured()
-    return {name: found[of] for name, of in NUMBERS.items()}
+    # Neither is ever None, as there are jets of all classes.
+    return {name: cast(tuple[float, float], tuple(found[of])) for name, of in NUMBERS.items()}
