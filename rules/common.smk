@@ -13,7 +13,7 @@ from fullchain.dag import (
 from fullchain.errors import InputError
 from fullchain.guardian import announce
 from fullchain.ntuples.sources import part_names
-from fullchain.setting_files import merge, read_yaml
+from fullchain.setting_files import merge, read_files
 from fullchain.settings import validate
 from fullchain.warm_start import driver as warm_start
 from snakemake.exceptions import WorkflowError
@@ -34,10 +34,8 @@ def checked_configuration():
     bases = [Path(file) for file in workflow.configfiles if Path(file) not in overlays]
     files = [*bases, *overlays]
     try:
-        values = {}
-        for file in files:
-            values = merge(values, read_yaml(file))
-        return validate(merge(values, given.config or {}), ", ".join(map(str, files)))
+        values = merge(read_files(files), given.config or {})
+        return validate(values, ", ".join(map(str, files)))
     except InputError as problem:
         raise WorkflowError(str(problem))
 

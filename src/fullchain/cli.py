@@ -226,12 +226,15 @@ def _dispatch(arguments: list[str]) -> None:
         raise InputError(
             f"no step of {stage} is called {rest[0]!r}; there are {', '.join(known[stage])}"
         )
+    from fullchain.ancestors import asked_by, opened
     from fullchain.guardian import end_together
 
     name = f"{stage}.{step}"
+    # Before the cache is asked: a Snakemake that is killed meanwhile is found no more afterwards.
+    watched = opened(asked_by())
 
     def run() -> None:
-        end_together()
+        end_together(watched)
         Command(name, _imported(f"fullchain.{name}").main).run(rest[1:])
 
     if os.environ.get("FULLCHAIN_CACHE") and not {"-h", "--help"} & set(rest):

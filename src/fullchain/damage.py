@@ -51,11 +51,17 @@ def _yaml(path: Path) -> None:
             pass
 
 
-def _parquet(path: Path) -> None:
+def _parquet(path: Path) -> str | None:
     import pyarrow.parquet as pq
 
-    for _ in pq.ParquetFile(path).iter_batches():
-        pass
+    from fullchain.parquet_check import footer_fault
+
+    with pq.ParquetFile(path) as file:
+        fault = footer_fault(file)
+        if fault is None:
+            for _ in file.iter_batches():
+                pass
+    return fault
 
 
 def _root(path: Path) -> None:

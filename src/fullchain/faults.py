@@ -21,7 +21,7 @@ _FULL = {
     errno.EFBIG: ("files of this size are not allowed here", "raise the limit (ulimit -f)"),
 }
 _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
-_SPOKEN = {os.strerror(number): number for number in (*_FULL, errno.EROFS, errno.EACCES)}
+_SPOKEN = {os.strerror(number): number for number in (*_FULL, *_CLOSED)}
 _TORCH = ("PytorchStreamWriter failed", "file write failed")
 """torch does not say why it cannot write; a full disk is why, in all but strange cases."""
 
@@ -48,18 +48,17 @@ def _of_the_disk(
 ) -> str | None:
     for one in _chain(problem):
         number = _number(one)
-        where = _named_file(one)
+        first = next((path for path in outputs if not path.exists()), None)
+        place = _named_file(one) or first
         if number in _FULL:
-            first = next((path for path in outputs if not path.exists()), None)
-            name = where or first or "the results"
             what, remedy = _FULL[number]
             return (
-                f"{name}: {what} ({os.strerror(number)}); {_room(outputs)}; "
+                f"{place or 'the results'}: {what} ({os.strerror(number)}); {_room(outputs)}; "
                 f"{remedy}, and the same command goes on where it stopped"
             )
-        if number in _CLOSED and where and where not in inputs and not _can_be_written(where):
+        if number in _CLOSED and place and place not in inputs and not _can_be_written(place):
             return (
-                f"{where}: {os.strerror(number)}; this step writes there: change the permissions "
+                f"{place}: {os.strerror(number)}; this step writes there: change the permissions "
                 "of the folder, or work in another one"
             )
     return None

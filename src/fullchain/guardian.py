@@ -19,12 +19,12 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
 from fullchain import grace
-from fullchain.ancestors import DRIVER, asked_by, opened
+from fullchain.ancestors import DRIVER, parent_of
 
 GRACE = 2.0
 """How long work that was told to end may wait for its children, and then for itself [s].
@@ -41,12 +41,17 @@ def announce() -> None:
     os.environ[DRIVER] = str(os.getpid())
 
 
-def end_together() -> None:
-    """Go on in a child; the process that calls waits for it and exits with its status."""
+def end_together(watched: Sequence[int]) -> None:
+    """Go on in a child; the process that calls waits for it and exits with its status.
+
+    Parameters
+    ----------
+    watched
+        Descriptors of the processes with which the work ends (`fullchain.ancestors.opened`).
+    """
     own = _own_descriptor()
     if own is None:
         return
-    watched = opened(asked_by())
     # A template ends the work where the guardian is killed.
     alone = not grace.is_shared()
     grace.share()
@@ -104,7 +109,7 @@ def _heeded() -> list[signal.Signals]:
     return [one for one in _FORWARDED if signal.getsignal(one) != signal.SIG_IGN]
 
 
-def _guard(worker: int, guardian: int, watched: list[int], alone: bool) -> int:
+def _guard(worker: int, guardian: int, watched: Sequence[int], alone: bool) -> int:
     """Wait for the worker; give the exit status."""
     told: list[str] = []
     since: list[float] = []
@@ -208,7 +213,8 @@ def _kill(processes: list[int]) -> None:
 
 def descendants(process: int) -> list[int]:
     """Give the numbers of all children of a process, and of theirs."""
-    parents = _parents()
+    running = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    parents = {one: parent_of(one) for one in running}
     found, waiting = [], [process]
     while waiting:
         parent = waiting.pop()
@@ -216,16 +222,3 @@ def descendants(process: int) -> list[int]:
         found += children
         waiting += children
     return found
-
-
-def _parents() -> dict[int, int]:
-    return dict(_stated())
-
-
-def _stated() -> Iterator[tuple[int, int]]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            # The name of the program, in brackets, may itself hold brackets and spaces.
-            with contextlib.suppress(OSError):
-                words = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
-                yield int(entry.name), int(words[1])

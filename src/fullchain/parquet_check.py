@@ -15,6 +15,24 @@ import pyarrow.parquet as pq
 from fullchain.errors import InputError
 
 
+def footer_fault(file: pq.ParquetFile) -> str | None:
+    """Say what of a footer contradicts itself; None where nothing does.
+
+    Columns of a file in which something does must not be read.
+    """
+    names = file.schema_arrow.names
+    if len(set(names)) < len(names):
+        return "a column is there twice"
+    footer = file.metadata
+    kinds = [footer.schema.column(n).physical_type for n in range(footer.num_columns)]
+    for group in range(footer.num_row_groups):
+        chunks = footer.row_group(group)
+        found = [chunks.column(n).physical_type for n in range(chunks.num_columns)]
+        if found != kinds:
+            return f"the columns of row group {group} are not those of the schema"
+    return None
+
+
 def check_footer(path: Path, file: pq.ParquetFile) -> None:
     """Refuse a file whose column chunks are not what its schema says, or a column twice, or none.
 
@@ -23,22 +41,12 @@ def check_footer(path: Path, file: pq.ParquetFile) -> None:
     InputError
         The file is damaged.
     """
-    names = file.schema_arrow.names
-    if len(set(names)) < len(names):
-        raise InputError(f"{path}: damaged (a column is there twice); run the step again")
+    fault = footer_fault(file)
+    if fault is not None:
+        raise InputError(f"{path}: damaged ({fault}); run the step that makes it again")
     empty = [one.name for one in file.schema_arrow if pa.types.is_null(one.type)]
     if empty:
         raise InputError(f"{path}: column {empty[0]} has no values; run the step again")
-    footer = file.metadata
-    kinds = [footer.schema.column(n).physical_type for n in range(footer.num_columns)]
-    for group in range(footer.num_row_groups):
-        chunks = footer.row_group(group)
-        found = [chunks.column(n).physical_type for n in range(chunks.num_columns)]
-        if found != kinds:
-            raise InputError(
-                f"{path}: damaged (the columns of row group {group} are not those of the schema); "
-                "run the step that makes it again"
-            )
 
 
 @contextmanager

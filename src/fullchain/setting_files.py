@@ -1,6 +1,6 @@
 """Files of settings: reading them, and laying one over another."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: a configuration must be a mapping of keys to values")
     return content
+
+
+def read_files(paths: Iterable[Path]) -> dict[str, Any]:
+    """Read configuration files, each laid over the ones before it.
+
+    Raises
+    ------
+    InputError
+        As `read_yaml`.
+    """
+    values: dict[str, Any] = {}
+    for path in paths:
+        values = merge(values, read_yaml(path))
+    return values
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -23,7 +23,7 @@ from fullchain.ntuples.settings import NtuplesSettings
 from fullchain.paper.settings import PaperSettings
 from fullchain.pileup.settings import PileupSettings
 from fullchain.setting_errors import explain
-from fullchain.setting_files import merge, read_yaml
+from fullchain.setting_files import merge, read_files
 from fullchain.tagging.settings import TaggingSettings
 from fullchain.unfolding.settings import UnfoldingSettings
 from fullchain.unwanted_defaults import (
@@ -122,9 +122,6 @@ def load(*paths: Path) -> Settings:
     Raises
     ------
     InputError
-        As `read_yaml` and `validate`.
+        As `read_files` and `validate`.
     """
-    values: dict[str, Any] = {}
-    for path in paths:
-        values = merge(values, read_yaml(path))
-    return validate(values, ", ".join(map(str, paths)) or "configuration")
+    return validate(read_files(paths), ", ".join(map(str, paths)) or "configuration")

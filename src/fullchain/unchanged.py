@@ -2,7 +2,7 @@
 
 A file may be damaged so that it can still be read. Every step writes a record with the checksums of
 its outputs beside the first of them (`fullchain.provenance`), and those of its inputs are taken in
-any case: to compare the two costs nothing but reading the record.
+any case: to compare the two costs listing each folder of inputs once, and reading records.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fullchain.errors import InputError
-from fullchain.provenance import SUFFIX, provenance_of, read_record
+from fullchain.provenance import SUFFIX, read_record
 
 MOST_RECORDS = 64
 """Records in a folder that are looked through for a file that is no first output."""
@@ -46,14 +46,18 @@ def check_unchanged(checksums: Mapping[str, str]) -> None:
         An input differs from all records that name it.
     """
     seen: dict[Path, dict[str, Any] | None] = {}
+    folders: dict[Path, dict[str, list[Path]]] = {}
     for path, found in checksums.items():
-        near = _near(Path(path))
-        if any(claim.checksum == found for claim in _claims(path, near, seen)):
+        folder = Path(path).parent
+        if folder not in folders:
+            folders[folder] = _records(folder)
+        by_stem = folders[folder]
+        # Other outputs of a part have its number, 0003.json beside 0003.parquet.
+        own = _stem(Path(path))
+        claims = list(_claims(path, by_stem.get(own, []), seen))
+        if any(claim.checksum == found for claim in claims):
             continue
-        claims = list(_claims(path, near, seen))
-        others = [
-            place for place in sorted(Path(path).parent.glob(f"*{SUFFIX}")) if place not in near
-        ]
+        others = [place for stem, some in by_stem.items() if stem != own for place in some]
         if claims or len(others) <= MOST_RECORDS:
             claims += _claims(path, others, seen)
         if claims and all(claim.checksum != found for claim in claims):
@@ -70,17 +74,16 @@ def _message(path: str, claims: list[_Claim]) -> str:
     )
 
 
-def _near(path: Path) -> list[Path]:
-    """Give the records that are likely to tell of a file, its own first."""
-    own = provenance_of(path)
-    # Other outputs of a part have its number, 0003.json beside 0003.parquet.
-    stem = path.name.split(".")[0]
-    beside = sorted(path.parent.glob(f"{_escaped(stem)}.*{SUFFIX}"))
-    return [*([own] if own.is_file() else []), *(place for place in beside if place != own)]
+def _records(folder: Path) -> dict[str, list[Path]]:
+    """List the records in a folder by the stem of their names."""
+    found: dict[str, list[Path]] = {}
+    for place in sorted(folder.glob(f"*{SUFFIX}")):
+        found.setdefault(_stem(place), []).append(place)
+    return found
 
 
-def _escaped(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+def _stem(path: Path) -> str:
+    return path.name.partition(".")[0]
 
 
 def _claims(

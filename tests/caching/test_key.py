@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fullchain.caching import key, machine, policy
+from fullchain.processor import processor
 from fullchain.provenance import checksum, provenance_of
 
 
@@ -251,8 +252,8 @@ def test_processor_is_model_and_vector_instructions(tmp_path: Path) -> None:
     source.write_text(
         "processor\t: 0\nmodel name\t: X 1\nflags\t\t: fpu avx2 fma\n\nprocessor : 1\n"
     )
-    assert machine.processor(source) == {"model name": "X 1", "vectors": "avx2 fma"}
-    assert "name" in machine.processor(tmp_path / "none")
+    assert processor(source) == {"model name": "X 1", "vectors": "avx2 fma"}
+    assert "name" in processor(tmp_path / "none")
 
 
 def test_distributions_are_those_of_the_library() -> None:

@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import json
+from pathlib import Path
 
 import pytest
 
@@ -52,10 +53,9 @@ def test_steps_that_write_submissions_are_not_cached() -> None:
 def test_steps_that_run_programs_say_which() -> None:
     """Whoever runs a program is in one of the lists; the modules are found by `subprocess`."""
     running = {
-        f"fullchain.{'.'.join(source.relative_to(PACKAGE_FOLDER).with_suffix('').parts)}"
-        for source in PACKAGE_FOLDER.glob("*/*.py")
-        if source.parent.name not in ("dag", "caching")
-        and "import subprocess" in source.read_text()
+        name_of(source)
+        for source in sources()
+        if source.parent != PACKAGE_FOLDER and "import subprocess" in source.read_text()
     }
     # The programs of a batch system: where a step runs changes no result.
     running.remove("fullchain.jets.dask_cluster")
@@ -64,9 +64,37 @@ def test_steps_that_run_programs_say_which() -> None:
     assert {step for step in STEPS if running & modules(step)} <= listed
 
 
-def test_steps_with_an_input_beside_the_command_line_are_not_cached() -> None:
-    """Outputs beside an input, and inputs beside an output, are not seen."""
-    assert {"inference.adopt", "paper.figures", "paper.report"} <= set(policy.NOT_CACHED)
+def test_steps_that_read_files_beside_their_inputs_are_not_cached() -> None:
+    """Files that an input names and no option does: the key has manifests' alone."""
+    reading = {name_of(source) for source in sources() if reads_beside(source)}
+    assert {"fullchain.paper.records", "fullchain.inference.combine_reader"} <= reading
+    # What manifests list is in the key; an index of figures names them without a folder.
+    reading = reading - {"fullchain.ntuples.manifests"} | {"fullchain.paper.indexes"}
+    assert {step for step in STEPS if reading & modules(step)} <= set(policy.NOT_CACHED)
+
+
+def sources() -> list[Path]:
+    """Source files of the stages and of what they share."""
+    found = [*PACKAGE_FOLDER.glob("*.py"), *PACKAGE_FOLDER.glob("*/*.py")]
+    return [source for source in found if source.parent.name not in ("dag", "caching")]
+
+
+def name_of(source: Path) -> str:
+    return ".".join(["fullchain", *source.relative_to(PACKAGE_FOLDER).with_suffix("").parts])
+
+
+def reads_beside(source: Path) -> bool:
+    """Whether a file reads records, or joins a name to the folder of a file that it was given."""
+    if "fullchain.provenance.read_record" in imported_by(source):
+        return True
+    return any(
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Div)
+        and isinstance(node.left, ast.Attribute)
+        and node.left.attr == "parent"
+        and "__file__" not in ast.unparse(node.left)
+        for node in ast.walk(ast.parse(source.read_bytes()))
+    )
 
 
 @pytest.mark.slow
@@ -87,8 +115,8 @@ def test_the_text_of_a_step_says_what_its_function_does(stage: str) -> None:
             assert one.is_required is (defaults[name].default is inspect.Parameter.empty)
 
 
-def imported_by(source: object) -> list[str]:
-    tree = ast.parse(source.read_bytes())  # type: ignore[attr-defined]
+def imported_by(source: Path) -> list[str]:
+    tree = ast.parse(source.read_bytes())
     return [
         name
         for node in ast.walk(tree)

@@ -147,6 +147,14 @@ def test_what_is_known_is_not_read_again(package: Path, monkeypatch: pytest.Monk
     assert identity(package)["modules"].keys() == before["modules"].keys()
 
 
+def test_how_an_identity_is_found_is_in_no_identity() -> None:
+    """A training imports it, to mark its checkpoints."""
+    imported = ImportClosure("fullchain.tagging.train").modules.keys()
+    assert imported >= closure.IDENTITY
+    modules = json.loads(code("tagging.train"))["modules"].keys()
+    assert modules == imported - closure.IDENTITY
+
+
 def test_what_describes_a_run_is_in_no_step_that_computes() -> None:
     for step in ("ntuples.generate", "jets.cluster", "tagging.train", "inference.fit"):
         modules = json.loads(code(step))["modules"]

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -96,6 +97,19 @@ def test_a_block_of_zeros_in_packed_content_is_damage(name: str, tmp_path: Path)
     assert damage(path)
 
 
+def test_contradictions_in_a_footer_are_damage_and_are_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "jets.parquet"
+    column = pa.array([1.0])
+    pq.write_table(pa.Table.from_arrays([column, column], names=["x", "x"]), path)
+    # To read such a file may end the process.
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *_: pytest.fail("was read"))
+    text = rf"^{path}: damaged: a column is there twice\. Where"
+    with pytest.raises(InputError, match=text), faults.named([path], []):
+        raise ZeroDivisionError
+
+
 def test_a_file_of_unknown_kind_is_not_judged(tmp_path: Path) -> None:
     (tmp_path / "some.thing").write_text("text")
     assert damage(tmp_path / "some.thing") is None
@@ -141,6 +155,21 @@ def test_a_full_disk_is_known_however_it_is_told(
             raise problem
         finally:
             raise RuntimeError("cannot close")
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_closed_folder_is_known_where_a_library_only_spells_it_out(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tmp_path / "made.h5"
+    problem = RuntimeError(f"unable to create file (error message = '{os.strerror(number)}')")
+    with pytest.raises(RuntimeError, match="unable"), faults.named([], [made]):
+        raise problem
+    # Root may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    text = f"{made}: {os.strerror(number)}; this step writes there"
+    with pytest.raises(InputError, match=text), faults.named([], [made]):
+        raise problem
 
 
 @pytest.fixture
@@ -243,6 +272,19 @@ def test_a_file_may_be_what_any_record_says(made: list[Path]) -> None:
     for name in named:
         Path(name).unlink()
     check_unchanged(sums(manifest))
+
+
+def test_a_folder_is_listed_once(made: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    listed: list[Path] = []
+    glob = Path.glob
+
+    def noting(folder: Path, pattern: str) -> Iterator[Path]:
+        listed.append(folder)
+        return iter(glob(folder, pattern))
+
+    monkeypatch.setattr(Path, "glob", noting)
+    check_unchanged(sums(*made))
+    assert listed == [made[0].parent]
 
 
 def test_a_step_that_is_cut_off_leaves_no_older_record(made: list[Path]) -> None:

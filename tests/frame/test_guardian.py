@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,9 +18,10 @@ pytestmark = pytest.mark.skipif(
 
 STEP = """
 import concurrent.futures, multiprocessing, os, subprocess, sys, time
+from fullchain.ancestors import asked_by, opened
 from fullchain.guardian import end_together
 
-end_together()
+end_together(opened(asked_by()))
 what = sys.argv[1]
 if what == "status":
     sys.exit(7)
@@ -112,13 +112,15 @@ def test_work_that_is_killed_leaves_nothing_and_is_told(what: str, begun: list) 
     assert process.returncode == 137
 
 
-def test_work_ends_with_the_driver_that_asked_for_it(tmp_path: Path) -> None:
-    program = (
-        "import subprocess, sys; from fullchain.guardian import announce; announce(); "
-        "subprocess.run(['bash', '-c', '\"$@\"; true', 'bash', *sys.argv[1:]])"
-    )
+DRIVING = (
+    "import subprocess, sys; from fullchain.guardian import announce; announce(); "
+    "subprocess.run(['bash', '-c', '\"$@\"; true', 'bash', *sys.argv[1:]])"
+)
+
+
+def test_work_ends_with_the_driver_that_asked_for_it() -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", program, sys.executable, "-c", STEP, "tool"],
+        [sys.executable, "-c", DRIVING, sys.executable, "-c", STEP, "tool"],
         stdout=subprocess.PIPE,
         text=True,
     ) as driver:
@@ -127,6 +129,46 @@ def test_work_ends_with_the_driver_that_asked_for_it(tmp_path: Path) -> None:
         driver.kill()
         wait_for_end(numbers)
         assert "tidied up" in driver.stdout.read()
+
+
+CACHED = """
+import os, sys
+from types import SimpleNamespace
+from fullchain import cli
+from fullchain.caching import run
+
+def slow(step, source, words, work):
+    print(os.getpid(), flush=True)
+    sys.stdin.readline()
+    work()
+
+def work(words):
+    sys.stdin.readline()
+    print("done", flush=True)
+
+run.run_cached = slow
+cli._imported = lambda name: SimpleNamespace(main=None)
+cli.Command = lambda name, function: SimpleNamespace(run=work)
+cli._dispatch(["ntuples", "generate"])
+"""
+
+
+def test_work_does_not_begin_for_a_driver_that_was_killed_while_the_cache_was_asked() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", DRIVING, sys.executable, "-c", CACHED],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "FULLCHAIN_CACHE": "/somewhere"},
+    ) as driver:
+        assert driver.stdin is not None and driver.stdout is not None
+        number = int(driver.stdout.readline())
+        driver.kill()
+        driver.wait()
+        driver.stdin.write("the key is made\n")
+        driver.stdin.flush()
+        wait_for_end([number])
+        assert "done" not in driver.stdout.read()
 
 
 def test_a_driver_that_is_no_ancestor_counts_for_nothing(begun: list) -> None:
@@ -157,7 +199,7 @@ def test_a_kernel_that_does_not_have_the_call_means_no_guardian(
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
     monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
-    guardian.end_together()
+    guardian.end_together([])
 
 
 def test_the_longest_wish_counts_and_without_a_guardian_none(

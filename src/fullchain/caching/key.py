@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fullchain.caching import machine, policy, signature
+from fullchain.checksums import checksum
 from fullchain.dag.closure import PACKAGE_FOLDER, code
-from fullchain.provenance import checksum
 
 FORMAT = 1
 """Raised when the key, or what is kept under it, changes its meaning."""
@@ -94,7 +95,7 @@ def question(step: str, source: Path, words: list[str]) -> Question:
             read.input(Path(path))
     for name in [*_texts(settings), *_texts(of_kind("Option"))]:
         if name not in read.checksums and _is_file(name):
-            read.file(Path(name))
+            read.file(Path(name), checksum)
     source_code = _source_code(code(step))
     without_effect = policy.WITHOUT_EFFECT.get(step, frozenset())
     ingredients = {
@@ -180,19 +181,19 @@ class _Read:
         self.checksums: dict[str, str] = {}
         self.states: dict[str, State] = {}
 
-    def file(self, path: Path) -> None:
+    def file(self, path: Path, compute: Callable[[Path], str]) -> None:
+        """Take the state of a file, and then its checksum by `compute`."""
         self.states[str(path)] = state(path)
-        self.checksums[str(path)] = checksum(path)
+        self.checksums[str(path)] = compute(path)
 
     def input(self, path: Path) -> None:
         """Read an input and, where it is a manifest, the files that it lists."""
         if not path.is_file():
             raise NotCached(f"the input {path} is no file")
-        self.file(path)
+        self.file(path, checksum)
         for listed, entry in _listed(path):
             if str(listed) not in self.checksums:
-                self.states[str(listed)] = state(listed)
-                self.checksums[str(listed)] = _checksum_of_listed(listed, entry, path)
+                self.file(listed, partial(_checksum_of_listed, entry=entry, manifest=path))
 
 
 def _checksum_of_listed(listed: Path, entry: Mapping[str, Any], manifest: Path) -> str:
@@ -203,9 +204,9 @@ def _checksum_of_listed(listed: Path, entry: Mapping[str, Any], manifest: Path) 
     """
     if not listed.is_file():
         return "absent"
-    state = listed.stat()
-    is_as_listed = state.st_size == entry.get("size") and entry.get("sha256")
-    if is_as_listed and state.st_size > LARGE and state.st_mtime <= manifest.stat().st_mtime:
+    found = listed.stat()
+    is_as_listed = found.st_size == entry.get("size") and entry.get("sha256")
+    if is_as_listed and found.st_size > LARGE and found.st_mtime <= manifest.stat().st_mtime:
         return str(entry["sha256"])
     return checksum(listed)
 

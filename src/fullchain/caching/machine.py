@@ -16,10 +16,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fullchain.processor import processor
+
 MACHINE = "FULLCHAIN_CACHE_MACHINE"
 """Environment variable: a name for this kind of machine instead of what it is."""
 
-_VECTORS = re.compile(r"(sse|ssse|avx|fma|f16c|bmi|amx|sve|asimd|neon)")
 _CHOICES = (
     "ATEN_CPU_CAPABILITY",
     "CUBLAS_WORKSPACE_CONFIG",
@@ -50,7 +51,7 @@ def _machine() -> dict[str, Any]:
         "system": platform.system(),
         "architecture": platform.machine(),
         "library": _c_library(),
-        "processor": processor(Path("/proc/cpuinfo")),
+        "processor": processor(),
         "gpus": _gpus(Path("/proc/driver/nvidia")),
     }
 
@@ -60,22 +61,6 @@ def _c_library() -> str:
         return os.confstr("CS_GNU_LIBC_VERSION") or "unknown"
     except (AttributeError, ValueError, OSError):
         return platform.release()
-
-
-def processor(source: Path) -> dict[str, str]:
-    """Read model and vector instructions of the first processor of a list like /proc/cpuinfo."""
-    try:
-        with source.open(encoding="utf-8", errors="replace") as stream:
-            first = list(iter(lambda: stream.readline().strip(), ""))
-    except OSError:
-        return {"name": platform.processor()}
-    values = dict(line.partition(":")[::2] for line in first)
-    known = {name.strip().lower(): value.strip() for name, value in values.items()}
-    of_interest = ("vendor_id", "cpu family", "model", "model name", "cpu implementer", "cpu part")
-    found = {name: known[name] for name in of_interest if name in known}
-    words = known.get("flags", known.get("features", "")).split()
-    found["vectors"] = " ".join(sorted(word for word in words if _VECTORS.match(word)))
-    return found
 
 
 def _gpus(folder: Path) -> list[str]:

@@ -22,6 +22,7 @@ from fullchain.calorimetry.showers_settings import ParameterisedSettings, Shower
 from fullchain.calorimetry.timing_settings import TimingSettings
 from fullchain.errors import InputError
 from fullchain.learning.device import keeping_memory, repeatable
+from fullchain.processor import processor
 from fullchain.progress import progress
 from fullchain.seeds import derive, stream
 from fullchain.step import Given, Input, Option, Output
@@ -116,10 +117,4 @@ def _parameterised(name: str, settings: Given) -> tuple[gflash.Detector, bool]:
 
 def _processor() -> str:
     """Name of the processor, as the operating system gives it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    return processor().get("model name") or platform.processor() or platform.machine()

@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> None:
     entries = list(store.entries())
     if chosen.remove_unused is not None or chosen.shrink_to is not None:
         gone = list(superfluous(entries, time.time(), chosen.remove_unused, chosen.shrink_to))
-        removed = [entry for entry in gone if _is_removed(store, entry)]
+        removed = {entry for entry in gone if _is_removed(store, entry)}
         freed = sum(entry.size for entry in removed) / 1e6
         print(f"removed {len(removed)} of {len(entries)} entries, {freed:.1f} MB")
         entries = [entry for entry in entries if entry not in removed]

@@ -29,6 +29,9 @@ PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 PRESENTATION = frozenset({"rich", "dask-jobqueue"})
 """Distributions that show what happens or choose where it happens, and cannot change a result."""
 
+IDENTITY = frozenset({"fullchain.dag", "fullchain.dag.analyses", "fullchain.dag.closure"})
+"""Modules that find the identity of code: how it is found changes no result."""
+
 FINDING = ("import_module", "find_spec")
 """Functions of importlib whose first argument names a package that the code uses."""
 
@@ -261,5 +264,6 @@ def code(step: str, folder: Path = PACKAGE_FOLDER) -> str:
         There is no such step, or one of its modules cannot be parsed.
     """
     closure = ImportClosure(f"{folder.name}.{step}", folder)
-    identity = {"step": step, "modules": closure.modules, "packages": closure.packages()}
+    modules = {name: tree for name, tree in closure.modules.items() if name not in IDENTITY}
+    identity = {"step": step, "modules": modules, "packages": closure.packages()}
     return json.dumps(identity, sort_keys=True)

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import ModuleType
 
 from fullchain.errors import InputError
+from fullchain.processor import processor
 
 
 @dataclass(frozen=True)
@@ -176,11 +178,6 @@ def _runtime() -> str:
 
 @cache
 def _processor() -> str:
-    """Name the processor by a hash of its features."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    features = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
-    named = f"{platform.machine()} {features or platform.processor()}"
+    """Name the processor by a hash of its model and vector instructions."""
+    named = f"{platform.machine()} {json.dumps(processor(), sort_keys=True)}"
     return hashlib.sha256(named.encode()).hexdigest()[:12]
