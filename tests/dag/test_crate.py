@@ -14,6 +14,7 @@ from fullchain.dag import crate, verify
 from fullchain.dag.crate_entities import moment
 from fullchain.dag.crate_workflow import read_workflow
 from fullchain.errors import InputError
+from fullchain.ntuples.manifests import PartManifest, SourceFile, write_part
 from fullchain.provenance import Record, provenance_of
 
 CODE = {
@@ -36,7 +37,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for path in (manifest, jets, index):
         path.parent.mkdir(parents=True)
     with Record("ntuples.ingest", {"seed": 7}, [], [manifest]):
-        manifest.write_text(json.dumps(manifest_of("my data.root")))
+        write_part(manifest, manifest_of("my data.root"))
     with Record("jets.cluster", {"seed": 7}, [manifest], [jets]):
         jets.write_bytes(b"jets" * 1000)
     with Record("jets.plot", SETTINGS, [jets], [index]):
@@ -49,17 +50,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def manifest_of(path: str) -> dict[str, Any]:
+def manifest_of(path: str) -> PartManifest:
     digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    known = {"path": path, "sha256": digest, "size": 4, "status": "ok"}
-    remote = {"path": "root://eos.example//a.root", "sha256": None, "size": 9, "status": "ok"}
-    lost = {"path": "gone.root", "status": "skipped"}
-    return {
-        "sample": "data",
-        "part": "0000",
-        "files": [known, remote, lost],
-        "relative_to": "working_directory",
-    }
+    known = SourceFile(path, "Events", 3, 3.0, sha256=digest, size=4)
+    remote = SourceFile("root://eos.example//a.root", "Events", 2, 2.0, size=9)
+    lost = SourceFile("gone.root", "", 0, 0.0, status="skipped", reason="no tree")
+    files = (known, remote, lost)
+    return PartManifest("data", "0000", "pfnano", files, relative_to="working_directory")
 
 
 def exported(run: Path, *arguments: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -218,6 +215,44 @@ def test_a_changed_file_is_refused_or_named(run: Path, capsys: pytest.CaptureFix
     assert "results/mine/jets/metrics.json" not in names
     digest = hashlib.sha256(b"{}").hexdigest()
     assert entities["#results/mine/jets/metrics.json"]["sha256"] == digest
+
+
+@pytest.mark.parametrize("content", ["{", '{"sample": "data", "part": "0000", "files": 3}', "[]"])
+def test_a_damaged_manifest_is_named_and_its_files_are_not_followed(
+    run: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    (run / "ntuples/data/0000.json").write_text(content)
+    with pytest.raises(InputError, match=r"0000\.json: changed since ntuples\.ingest"):
+        exported(run)
+    entities, _ = exported(run, "--force")
+    assert "0000.json: changed since ntuples.ingest" in capsys.readouterr().out
+    assert "#my%20data.root" not in entities
+
+
+def test_a_manifest_that_was_written_wrong_ends_the_export(run: Path) -> None:
+    manifest = run / "ntuples/data/0000.json"
+    with Record("ntuples.ingest", {"seed": 7}, [], [manifest]):
+        manifest.write_text('{"sample": "data", "part": "0000", "files": [{}]}')
+    with pytest.raises(InputError, match=r"0000\.json: files\[0\]: incomplete part manifest"):
+        exported(run, "--force")
+
+
+def test_each_file_is_read_once_for_its_checksum(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    digest = hashlib.file_digest
+
+    def counted(stream: Any, name: str) -> Any:
+        read.append(stream.name)
+        return digest(stream, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    _, names = exported(run, "--with-data", "all")
+    results = [name for name in names if name.startswith(f"{run}/") and name[-1] != "/"]
+    packed = [name for name in results if not name.endswith(".provenance.json")]
+    assert len(packed) == 6
+    assert sorted(set(read)) == sorted(read) and set(packed) <= set(read)
 
 
 def test_a_version_that_was_made_again_is_another_file(run: Path) -> None:

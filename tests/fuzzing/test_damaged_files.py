@@ -130,7 +130,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, project: Path, toy_events: M
     particles[:, :3] = [[10.0, 0.1, 1.0, 22], [5.0, -0.1, 1.1, 211], [2.0, 0.0, 0.9, 130]]
     np.savez(folder / "archive.npz", X=particles, y=np.arange(6) % 2)
     ids = (np.ones(3, np.uint32), np.ones(3, np.uint32), np.arange(3, dtype=np.uint64))
-    with weight_writer(folder / "weights.parquet", "puppi", "tt") as writer:
+    with weight_writer(folder / "weights.parquet", "puppi", "tt", whole=True) as writer:
         writer.write(0, 0, ids, rng.uniform(0, 1, 6), np.array([0, 2, 3, 6]))
     state = {"a.weight": torch.ones(3, 2), "a.bias": torch.zeros(3)}
     torch_file.write(folder / "model.pt", {"format": 1, "state": state, "settings": {"n": 3}})

@@ -157,6 +157,23 @@ def test_every_event_is_accounted_for(files):
     assert accounts["zprime"]["sum_read"] == pytest.approx(800 * 1.5)
 
 
+@pytest.mark.parametrize(
+    ("rows", "words"), [(lambda n: range(1, n), "2 lost"), (lambda n: [0, *range(n)], "2 too many")]
+)
+def test_an_event_that_is_lost_or_filled_twice_is_seen(files, monkeypatch, rows, words):
+    """One of each part of the first sample, between the choice of events and the histogram."""
+    fill = templates._Filled._fill
+
+    def wrong(self, name, region, events, variation):
+        if name == "two":
+            events = events.where(np.array(list(rows(len(events.first)))))
+        fill(self, name, region, events, variation)
+
+    monkeypatch.setattr(templates._Filled, "_fill", wrong)
+    with pytest.raises(InputError, match=rf"templates of sample zprime: .*: {words}"):
+        files.fill()
+
+
 def test_hypotheses_are_filled_beside_the_signal(files):
     summary = files.fill()
     assert set(summary["samples"]) == {"zprime", "zprime_1500", "qcd"}

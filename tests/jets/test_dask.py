@@ -18,15 +18,17 @@ from coffea.processor.executor import WorkItem
 from distributed import KilledWorker, LocalCluster
 from pydantic import ValidationError
 
+from fullchain.dag.closure import code
 from fullchain.errors import InputError
 from fullchain.jets import cluster, part
-from fullchain.jets.chunk_executor import OtherEnvironment, _result, _Task, environment
+from fullchain.jets.chunk_executor import OtherEnvironment, _result, _Task
 from fullchain.jets.dask_cluster import INHERITED, Pool, _environment, _job_queue, pool
 from fullchain.jets.dask_settings import DaskSettings
 from fullchain.jets.processor import JetProcessor
 from fullchain.jets.settings import JetsSettings, ReadingSettings
 from fullchain.ntuples.manifests import PartManifest, SourceFile, write_part
 from fullchain.step import Given
+from fullchain.unfolding.event_processor import EventProcessor
 
 ENCRYPT = importlib.util.find_spec("cryptography") is not None
 SEED = 11
@@ -245,10 +247,24 @@ def test_a_step_with_batch_jobs_asks_for_time_to_cancel_them(
 
 
 def test_a_worker_with_other_code_does_nothing() -> None:
-    other = {**environment(), "numpy": "1.0"}
-    with pytest.raises(OtherEnvironment, match=r"has numpy [\d.]+ instead of 1\.0"):
-        _Task(lambda item: item, other)(None)
-    assert _Task(lambda item: item, environment())(3) == 3
+    step = JetProcessor.step
+    own = json.loads(code(step))
+    packages = {**own, "packages": {**own["packages"], "numpy": "1.0"}}
+    with pytest.raises(OtherEnvironment, match=r"has numpy [\d.]+ instead of 1\.0;"):
+        _Task(lambda item: item, step, json.dumps(packages))(None)
+    modules = {**own, "modules": {**own["modules"], "fullchain.jets.rows": "0"}}
+    with pytest.raises(OtherEnvironment, match=r"has another fullchain\.jets\.rows;"):
+        _Task(lambda item: item, step, json.dumps(modules))(None)
+    assert _Task(lambda item: item, step, code(step))(3) == 3
+
+
+def test_the_code_that_workers_need_is_that_of_the_step_alone() -> None:
+    """A comment, or a module for figures that is saved while a step runs, stops none of it."""
+    for processor, name in ((JetProcessor, "cluster"), (EventProcessor, "select")):
+        modules = json.loads(code(processor.step))["modules"]
+        assert f"fullchain.{processor.step}" in modules and processor.step.endswith(name)
+        assert processor.__module__ in modules
+        assert "fullchain.jets.figures" not in modules
 
 
 def test_encryption_is_not_left_out_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:

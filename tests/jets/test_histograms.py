@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import uproot
@@ -272,6 +273,21 @@ def test_jets_are_read_a_few_at_a_time_with_the_same_result(jets, filled, tmp_pa
                 found[name].values(flow=True), all[name].values(flow=True)
             )
             np.testing.assert_array_equal(found[name].variances(), all[name].variances())
+
+
+@pytest.mark.parametrize("column", ["weight", "label", "mass"])
+def test_a_missing_value_is_no_number(jets, tmp_path, column):
+    """It would be filled as NaN, or as any label."""
+    table = pq.read_table(jets[0])
+    values = [None, *table[column].to_pylist()[1:]]
+    place = table.column_names.index(column)
+    damaged = table.set_column(place, column, pa.array(values, table[column].type))
+    path = tmp_path / "qcd" / "0000.parquet"
+    path.parent.mkdir()
+    pq.write_table(damaged, path)
+    where = {name: tmp_path / name for name in ("histograms", "metrics", "accounts")}
+    with pytest.raises(InputError, match=rf"0000\.parquet: column '{column}' has 1 missing"):
+        histograms.main(jets=[path], settings=GIVEN, **where)
 
 
 def test_every_row_is_accounted_for(jets, filled, tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from fullchain.jets.columns import SCHEMA
 from fullchain.jets.part import read
 from fullchain.jets.replicas import ReplicatedFile
 from fullchain.jets.settings import JetsSettings
+from fullchain.jets.spill import Tables
 from fullchain.ntuples.manifests import PartManifest, SourceFile, read_part, write_part
 from fullchain.step import Given
 
@@ -34,7 +35,12 @@ def reading(**changes: Any) -> JetsSettings:
 
 @pytest.fixture(scope="module")
 def nominal_result(toy: Path) -> dict[str, pa.Table]:
-    return read(toy, jets_settings(), SEED).tables
+    return whole(read(toy, jets_settings(), SEED).tables)
+
+
+def whole(tables: Tables) -> dict[str, pa.Table]:
+    """All rows of each variation."""
+    return {name: pa.concat_tables(tables.groups(name, 1_000_000)) for name in tables}
 
 
 def run_step(manifest: Path, folder: Path, settings: JetsSettings) -> tuple[Path, dict[str, Any]]:
@@ -58,7 +64,7 @@ def contents(tables: dict[str, pa.Table]) -> dict[str, bytes]:
 @pytest.mark.parametrize("events_per_chunk", [6, 17])
 def test_chunks_do_not_matter(toy, nominal_result, events_per_chunk):
     again = read(toy, reading(events_per_chunk=events_per_chunk), SEED)
-    assert contents(again.tables) == contents(nominal_result)
+    assert contents(whole(again.tables)) == contents(nominal_result)
 
 
 def test_two_runs_give_the_same_bytes(toy, tmp_path):
@@ -70,7 +76,7 @@ def test_two_runs_give_the_same_bytes(toy, tmp_path):
 
 
 def test_other_seed_changes_only_what_is_left_to_chance(toy, nominal_result):
-    other = read(toy, jets_settings(), SEED + 1).tables
+    other = whole(read(toy, jets_settings(), SEED + 1).tables)
     changed = {name for name in other if content(other[name]) != content(nominal_result[name])}
     assert changed == {"jer_up", "track_efficiency_down"}
 
@@ -242,7 +248,7 @@ def test_a_file_that_goes_away_is_read_from_its_replica(toy, tmp_path, monkeypat
     (tmp_path / "other.root").write_bytes((tmp_path / "a.root").read_bytes())
     files = (replace(first, path="a.root", replicas=("other.root",)),)
     write_part(tmp_path / "replica.json", PartManifest("toy", "0000", "pfnano", files))
-    expected = contents(read(tmp_path / "replica.json", jets_settings(), SEED).tables)
+    expected = contents(whole(read(tmp_path / "replica.json", jets_settings(), SEED).tables))
     inspected = ReplicatedFile._inspect
 
     def gone(file: ReplicatedFile, path: str) -> Any:
@@ -253,7 +259,7 @@ def test_a_file_that_goes_away_is_read_from_its_replica(toy, tmp_path, monkeypat
     monkeypatch.setattr(ReplicatedFile, "_inspect", gone)
     result = read(tmp_path / "replica.json", reading(executor=executor), SEED)
     assert list(result.files) == [str(tmp_path / "other.root")]
-    assert contents(result.tables) == expected
+    assert contents(whole(result.tables)) == expected
     alone = (replace(files[0], replicas=()),)
     write_part(tmp_path / "alone.json", PartManifest("toy", "0000", "pfnano", alone))
     (tmp_path / "a.root").write_bytes((tmp_path / "other.root").read_bytes())
@@ -344,7 +350,7 @@ def test_nanoaod_without_constituents_keeps_the_stored_observables(tmp_path):
     write_part(manifest, PartManifest("old", "0000", "nanoaod", files))
     result = read(manifest, jets_settings(), SEED)
     assert list(result.tables) == ["nominal"], "no truth: recorded data, which has no shifts"
-    rows = ak.from_arrow(result.tables["nominal"])
+    rows = ak.from_arrow(whole(result.tables)["nominal"])
     assert rows.pt.tolist() == [600, 550]
     assert rows.msoftdrop.tolist() == [80, 110]
     np.testing.assert_allclose(rows.tau21, [1 / 3, 0.75], rtol=1e-6)
@@ -395,8 +401,8 @@ def test_jetclass_brings_its_own_labels(tmp_path):
     write_part(manifest, PartManifest("jetclass", "0000", "jetclass", files))
     window = {"pt_min": 100, "pt_max": 3000, "identification": False}
     result = read(manifest, jets_settings(selection=window), SEED)
-    rows = ak.from_arrow(result.tables["nominal"])
+    rows = ak.from_arrow(whole(result.tables)["nominal"])
     assert rows.label.tolist() == [5, 0, 3] and ak.all(rows.label_fully_contained)
     np.testing.assert_allclose(rows.pt, jet_pt, rtol=1e-5)
     assert rows.n_constituents.tolist() == counts
-    assert not ak.any(np.isnan(rows.tau21)) and len(result.tables) == 6
+    assert not ak.any(np.isnan(rows.tau21)) and len(list(result.tables)) == 6

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from fullchain.errors import InputError
-from fullchain.jets import replicas
 from fullchain.jets.part import PartResult, read
 from fullchain.jets.settings import JetsSettings
+from fullchain.ntuples import sources
 from fullchain.ntuples.ingest import ingest_part
 from fullchain.ntuples.manifests import write_part
 from fullchain.ntuples.sources import expand_files
@@ -78,7 +78,7 @@ def server(tmp_path: Path, write_toy: Callable[[Path, int], Path]) -> Iterator[S
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replicas.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(sources.time, "sleep", lambda seconds: None)
 
 
 def manifest_of(folder: Path, *places: str, retries: int) -> Path:
@@ -95,7 +95,7 @@ def jets(manifest: Path, **reading: object) -> PartResult:
 
 
 def pt(result: PartResult) -> pa.ChunkedArray:
-    return result.tables["nominal"]["pt"]
+    return pa.concat_tables(result.tables.groups("nominal", 1_000_000))["pt"]
 
 
 def requests_of_jets(server: Server, manifest: Path) -> int:

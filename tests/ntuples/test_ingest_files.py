@@ -11,6 +11,7 @@ import pytest
 import uproot
 
 from fullchain.errors import InputError
+from fullchain.ntuples import inspection
 from fullchain.ntuples.ingest import ingest_part, main
 from fullchain.ntuples.inspection import inspect_file
 from fullchain.ntuples.manifests import PartManifest, read_part
@@ -177,6 +178,49 @@ def test_a_damaged_last_basket_is_found(tmp_path: Path, write_nano: Write) -> No
     content[start : start + size] = b"\xff" * size
     path.write_bytes(bytes(content))
     with pytest.raises(InputError, match=r"a\.root.*damaged"):
+        inspect_file(str(path))
+
+
+@pytest.mark.parametrize("problem", [MemoryError("no room"), KeyError("a bug")])
+def test_what_is_no_fault_of_the_file_skips_none(
+    tmp_path: Path, write_nano: Write, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    path = write_nano(tmp_path / "a.root")
+
+    def fails(*_: object) -> None:
+        raise problem
+
+    monkeypatch.setattr(inspection, "_sums_of_weights", fails)
+    with pytest.raises(type(problem)):
+        ingest(path, on_bad_file="skip")
+
+
+def test_what_a_reader_raises_is_the_fault_of_the_file(
+    tmp_path: Path, write_nano: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = write_nano(tmp_path / "a.root"), write_nano(tmp_path / "b.root")
+    decode = uproot.interpretation.numerical.AsDtype.final_array
+
+    def wrong(self: object, *given: object, **further: object) -> object:
+        branch = next(one for one in (*given, *further.values()) if hasattr(one, "file"))
+        if branch.file.file_path == str(bad):
+            raise KeyError("nonsense in the basket")
+        return decode(self, *given, **further)
+
+    monkeypatch.setattr(uproot.interpretation.numerical.AsDtype, "final_array", wrong)
+    part = ingest(bad, good, on_bad_file="skip")
+    assert [file.status for file in part.files] == ["skipped", "ok"]
+    assert "nonsense in the basket" in str(part.files[0].reason)
+
+
+def test_weights_that_are_no_numbers_are_named(tmp_path: Path, write_nano: Write) -> None:
+    path = write_nano(tmp_path / "a.root")
+    with uproot.open(path) as file:
+        columns = file["Events"].arrays(library="ak")
+    columns["genWeight"] = ak.Array([[1.0, 2.0]] * len(columns))
+    with uproot.recreate(path) as file:
+        file.mktree("Events", {name: columns[name] for name in columns.fields})
+    with pytest.raises(InputError, match=r"a\.root: branch genWeight has not one number"):
         inspect_file(str(path))
 
 

@@ -135,6 +135,21 @@ def test_a_passing_failure_is_tried_again_and_then_the_next_replica(
         first_answer(Source(places[:2]), attempt, retries=0)
 
 
+@pytest.mark.parametrize(
+    ("failure", "may_pass"),
+    [(TemporaryFailure("reset"), True), (InputError("no tree '(attempt 1)'"), False)],
+)
+def test_a_later_start_is_advised_where_the_failure_may_pass(
+    failure: Exception, may_pass: bool
+) -> None:
+    def attempt(path: str) -> int:
+        raise failure
+
+    with pytest.raises(InputError) as raised:
+        first_answer(Source(("https://first",)), attempt, retries=0)
+    assert (sources.REMEDY in str(raised.value)) == may_pass
+
+
 def test_xrootd_without_its_packages_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install xrootd"):

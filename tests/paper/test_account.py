@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from fullchain.accounting import Account
+from fullchain.dag.closure import code
 from fullchain.errors import InputError
 from fullchain.paper import account
+from fullchain.pileup.weight_file import weight_writer
 from fullchain.step import Given
 
 EVENTS = {"0000": 100, "0001": 60}
@@ -33,6 +35,12 @@ def write_rows(path: Path, rows: int, about=None) -> Path:
     metadata = {"about": json.dumps(about)} if about else None
     pq.write_table(table.replace_schema_metadata(metadata), path)
     return path
+
+
+def write_no_weights(path: Path, whole: bool) -> None:
+    """A file of weights without a row."""
+    with weight_writer(path, "puppi", "tt", whole=whole):
+        pass
 
 
 class Run:
@@ -284,15 +292,20 @@ def test_a_manifest_that_does_not_agree_is_named(run, wrong):
 
 
 def test_no_weights_are_computed_for_jets_alone(run):
-    write_json(run.given["manifests"][0], run.manifest(layout="nanoaod"))
     for path in run.given["weights"]:
-        write_rows(path, 0)
+        write_no_weights(path, whole=False)
     (row,) = [row for row in run.account()["samples"] if row["step"].startswith("pileup")]
     assert row["rejected"] == {"has the candidates of its jets only": 160}
 
 
+def test_what_reads_numbers_imports_no_reader_of_events():
+    packages = json.loads(code("paper.account"))["packages"]
+    assert "pyarrow" in packages
+    assert packages.keys().isdisjoint({"awkward", "coffea", "uproot"})
+
+
 def test_weights_of_whole_events_must_be_there(run):
-    write_rows(run.given["weights"][1], 0)
+    write_no_weights(run.given["weights"][1], whole=True)
     run.fails("read 0 events of sample tt, part 0001", "wrote 60")
 
 

@@ -192,7 +192,7 @@ def test_a_run_gives_the_same_again_whatever_the_order_of_events(
 
 def learned_weights(manifest, path, sample):
     """Weights that are the truth."""
-    with weight_writer(path, "graph", sample) as writer:
+    with weight_writer(path, "graph", sample, whole=True) as writer:
         for chunk in read_chunks(manifest, events_per_chunk=17, truth=True):
             events = chunk.events
             ids = (events.run, events.luminosity_block, events.event)

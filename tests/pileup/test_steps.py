@@ -64,7 +64,7 @@ def test_weights_are_those_of_the_method(toy, tmp_path):
 def test_jets_take_computed_weights(toy, tmp_path):
     path = weigh(toy, tmp_path, "puppi")
     mitigated, as_is = jets_with(toy, "puppi", path), jets_with(toy, "none")
-    with weight_writer(tmp_path / "one.parquet", "puppi", "toy") as writer:
+    with weight_writer(tmp_path / "one.parquet", "puppi", "toy", whole=True) as writer:
         for chunk in read_chunks(toy, events_per_chunk=13):
             events = chunk.events
             ids = (events.run, events.luminosity_block, events.event)
@@ -165,7 +165,7 @@ def test_methods_are_compared_and_drawn(toy, tmp_path, drawn):
         learned.append(tmp_path / name / "0000.parquet")
         learned[-1].parent.mkdir()
         rng = np.random.default_rng(6)
-        with weight_writer(learned[-1], name, "toy") as writer:
+        with weight_writer(learned[-1], name, "toy", whole=True) as writer:
             for chunk in read_chunks(toy, events_per_chunk=17, truth=True):
                 events = chunk.events
                 ids = (events.run, events.luminosity_block, events.event)

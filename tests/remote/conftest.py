@@ -283,7 +283,6 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Further attempts come at once."""
     still = SimpleNamespace(sleep=lambda seconds: None)
     monkeypatch.setattr("fullchain.ntuples.sources.time", still)
-    monkeypatch.setattr("fullchain.jets.replicas.time", still)
     monkeypatch.delenv("FULLCHAIN_COPIES", raising=False)
     monkeypatch.delenv("FULLCHAIN_COPIES_GB", raising=False)
 

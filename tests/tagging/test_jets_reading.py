@@ -136,11 +136,11 @@ def test_files_that_are_none_are_named(tmp_path: Path, toy: Toy, write_jets: Wri
     with pytest.raises(InputError, match="no such file"):
         count(tmp_path / "absent.parquet")
     (tmp_path / "zero.parquet").touch()
-    with pytest.raises(InputError, match=r"zero\.parquet: not a Parquet file"):
+    with pytest.raises(InputError, match=r"zero\.parquet: not a table of jets"):
         count(tmp_path / "zero.parquet")
     whole = write_jets(toy(3, 30, signal=True), "whole").read_bytes()
     (tmp_path / "half.parquet").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"half\.parquet: not a Parquet file"):
+    with pytest.raises(InputError, match=r"half\.parquet: not a table of jets"):
         count(tmp_path / "half.parquet")
     with pytest.raises(InputError, match="no files of jets"):
         read([], [], 10, everything)

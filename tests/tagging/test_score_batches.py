@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from fullchain.errors import InputError
+from fullchain.parquet_check import Rows
 from fullchain.tagging import score_files
 from fullchain.tagging.score_files import ScoreWriter, read_scores, stream_scored
 
@@ -36,13 +37,12 @@ def scores(jets: Path, tmp_path: Path) -> Path:
 
 
 def test_no_more_rows_are_read_than_a_batch_and_what_is_asked_for(scores, monkeypatch):
-    monkeypatch.setattr(score_files, "BATCH", BATCH)
     for owner, name in ((pyarrow.parquet.ParquetFile, "read"), (pyarrow.parquet, "read_table")):
         monkeypatch.setattr(owner, name, lambda *_, **__: pytest.fail("a whole file is read"))
-    rows = score_files._Rows(scores, ["score", "split"])
+    rows = Rows(scores, ["score", "split"], BATCH, "file of scores")
     found = []
     while len(taken := rows.take(3)["score"]):
-        found += taken.tolist()
+        found += taken.to_pylist()
         assert rows._left.num_rows < BATCH
     assert found == np.linspace(0, 1, rows.number, dtype=np.float32).tolist()
 

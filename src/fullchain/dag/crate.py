@@ -20,7 +20,7 @@ from fullchain.dag.crate_workflow import (
     configuration_text,
     read_workflow,
 )
-from fullchain.dag.verify import records, verify
+from fullchain.dag.verify import Verification, records, verify
 from fullchain.errors import InputError
 
 METADATA = "ro-crate-metadata.json"
@@ -32,15 +32,16 @@ NAMED = 10
 _ORCID = re.compile(r"(?:https://orcid\.org/)?(\d{4}-\d{4}-\d{4}-\d{3}[\dX])")
 
 
-def check(folder: Path, root: Path, found: list[dict[str, Any]], force: bool) -> list[str]:
-    """Give what no longer matches its record.
+def check(folder: Path, root: Path, found: list[dict[str, Any]], force: bool) -> Verification:
+    """Compare a run with its records.
 
     Raises
     ------
     InputError
-        Something does not, and it is not forced.
+        Something does not match, and it is not forced.
     """
-    problems = verify(folder, root, found).problems
+    verification = verify(folder, root, found)
+    problems = verification.problems
     if problems and not force:
         shown = "\n  ".join(problems[:NAMED])
         more = f"\n  and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
@@ -50,7 +51,7 @@ def check(folder: Path, root: Path, found: list[dict[str, Any]], force: bool) ->
             "make it anew, say by --root where the workflow ran, or export it all the same with "
             "--force"
         )
-    return problems
+    return verification
 
 
 def metadata(entities: list[dict[str, Any]]) -> str:
@@ -197,14 +198,14 @@ def main(arguments: list[str]) -> None:
     if not chosen.folder.is_dir():
         raise InputError(f"{chosen.folder}: no such folder; give that of a run, results/<run>")
     found = records(chosen.folder)
-    problems = check(chosen.folder, chosen.root, found, chosen.force)
-    about = _about(chosen, problems)
+    verification = check(chosen.folder, chosen.root, found, chosen.force)
+    about = _about(chosen, verification.problems)
     source = read_workflow(chosen.root, chosen.configfile)
-    run = read_run(found, chosen.root, chosen.with_data)
+    run = read_run(found, chosen.root, chosen.with_data, verification.checksums)
     texts, files = contents(run, source, about, chosen.root)
     target = chosen.to or Path(f"{chosen.folder.resolve().name}.crate.zip")
     write_crate(target, texts, files)
     packed = sum(file.is_packed for file in run.files)
     print(f"{target}: {len(run.jobs)} jobs, {len(run.files)} files, {packed} of them packed")
-    for problem in problems:
+    for problem in verification.problems:
         print(f"does not match: {problem}")

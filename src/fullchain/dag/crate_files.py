@@ -1,16 +1,18 @@
 """The files of a run as a crate sees them: where they lie, what they are, and which are packed."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from fullchain.checksums import checksum
 from fullchain.errors import InputError
+from fullchain.ntuples.manifests import part_described, resolve
 from fullchain.paper.lineage import Job, job_from_record
 from fullchain.provenance import provenance_of
+
+Checksums = Mapping[str, str | None]
+"""SHA-256 of files by their path in the records; None where there is no file."""
 
 WITH_DATA = ("none", "figures", "all")
 """What is packed of a run: nothing, what one reads, or everything."""
@@ -154,7 +156,9 @@ class _Files:
         return self.versions[path, sha256]
 
 
-def read_run(found: Sequence[Mapping[str, Any]], root: Path, with_data: str) -> Run:
+def read_run(
+    found: Sequence[Mapping[str, Any]], root: Path, with_data: str, checksums: Checksums
+) -> Run:
     """Put the records of a run together.
 
     Parameters
@@ -165,11 +169,13 @@ def read_run(found: Sequence[Mapping[str, Any]], root: Path, with_data: str) -> 
         Folder that relative paths in the records start from.
     with_data
         What is packed, one of `WITH_DATA`. A file that is not the recorded one never is.
+    checksums
+        SHA-256 that the files have now (`fullchain.dag.verify.Verification`).
 
     Raises
     ------
     InputError
-        A record lacks something.
+        A record lacks something, or a manifest that is as it was written cannot be read.
     """
     try:
         ordered = sorted(found, key=lambda one: (one["started"], one["outputs"][0]))
@@ -180,10 +186,10 @@ def read_run(found: Sequence[Mapping[str, Any]], root: Path, with_data: str) -> 
             f"a provenance record lacks {problem}: an older version wrote it; make its result again"
         ) from None
     for job in jobs:
-        _follow_manifests(job, root, files)
+        _follow_manifests(job, root, files, checksums)
     outputs = {id(file) for job in jobs for file in job.outputs}
     for file in files.versions.values():
-        _look_at(file, root, with_data if id(file) in outputs else "none")
+        _look_at(file, root, with_data if id(file) in outputs else "none", checksums)
     for job in jobs:
         if not (_is_inside(job.record) and (root / job.record).is_file()):
             job.record = ""
@@ -203,10 +209,10 @@ def _job(record: Mapping[str, Any], files: _Files) -> RunJob:
     )
 
 
-def _follow_manifests(job: RunJob, root: Path, files: _Files) -> None:
+def _follow_manifests(job: RunJob, root: Path, files: _Files, checksums: Checksums) -> None:
     """Add the files that a manifest of ntuples names: a part's own, or those that were ingested."""
     for output in job.outputs if job.job.step.startswith("ntuples.") else []:
-        for path, sha256, size in _named_in_manifest(root / output.path, Path(output.path)):
+        for path, sha256, size in _named_in_manifest(output, root, checksums):
             file = files.file(path, sha256)
             file.size = size if file.size is None else file.size
             output.mentions.append(file)
@@ -214,23 +220,28 @@ def _follow_manifests(job: RunJob, root: Path, files: _Files) -> None:
                 job.inputs.append(file)
 
 
-def _named_in_manifest(there: Path, path: Path) -> Iterator[tuple[str, str | None, int | None]]:
+def _named_in_manifest(
+    file: RunFile, root: Path, checksums: Checksums
+) -> Iterator[tuple[str, str | None, int | None]]:
     """Give path, checksum and size of the files of the manifest of a part; else nothing."""
+    path = Path(file.path)
+    there = root / path
     if path.suffix != ".json" or not there.is_file():
         return
-    content = json.loads(there.read_text(encoding="utf-8"))
-    if not isinstance(content, dict) or not {"sample", "part", "files"} <= content.keys():
+    try:
+        part = part_described(there)
+    except InputError:
+        # one that is as it was written must be readable; of any other `verify` has told
+        if checksums.get(file.path) == file.sha256:
+            raise
         return
-    for file in content["files"]:
-        if file.get("status", "ok") != "ok":
-            continue
-        place = file["path"]
-        if content.get("relative_to", "manifest") == "manifest" and "://" not in place:
-            place = (path.parent / place).as_posix()
-        yield place, file.get("sha256"), file.get("size")
+    if part is None:
+        return
+    for entry in part.good:
+        yield resolve(part, path, entry.path), entry.sha256, entry.size
 
 
-def _look_at(file: RunFile, root: Path, with_data: str) -> None:
+def _look_at(file: RunFile, root: Path, with_data: str, checksums: Checksums) -> None:
     """Find the size of a file, and whether it is packed."""
     if "://" in file.path or file.is_old:
         return
@@ -246,7 +257,7 @@ def _look_at(file: RunFile, root: Path, with_data: str) -> None:
         _is_inside(file.path)
         and wanted
         and file.sha256 is not None
-        and checksum(there) == file.sha256
+        and checksums.get(file.path) == file.sha256
     ):
         file.is_packed = True
     file.size = size if file.size is None else file.size

@@ -37,6 +37,8 @@ class Verification:
         Outputs whose record has none: they were written by an older version.
     unrecorded
         Files below the folder that no record names.
+    checksums
+        SHA-256 of each file that was looked at, by the path in the records; None where it is gone.
     """
 
     matching: int = 0
@@ -44,6 +46,7 @@ class Verification:
     problems: list[str] = field(default_factory=list)
     without_checksum: list[str] = field(default_factory=list)
     unrecorded: list[str] = field(default_factory=list)
+    checksums: dict[str, str | None] = field(default_factory=dict)
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -86,7 +89,7 @@ def verify(folder: Path, root: Path, found: Sequence[Mapping[str, Any]]) -> Veri
         The records.
     """
     result = Verification()
-    known: dict[str, str | None] = {}
+    known = result.checksums
 
     def current(path: str) -> str | None:
         if path not in known:

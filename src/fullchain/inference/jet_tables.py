@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fullchain.errors import InputError
-from fullchain.parquet_check import read_batches, read_columns, schema_of
+from fullchain.parquet_check import BATCH, Rows, read_columns, schema_of
 
 Array = NDArray[Any]
 
@@ -21,8 +21,6 @@ IDENTITY = ("run", "luminosityBlock", "event", "variation", "jet")
 NEEDED = (*IDENTITY, "weight", "pt", "label")
 WEIGHT_PREFIX = "w_"
 TRAINING = "train"
-BATCH = 65_536
-"""Rows of scores that are read at once."""
 
 OF_ONE_PART = (
     "Simulation that numbers the events of each file from 1 does that: set files_per_job of the "
@@ -149,14 +147,15 @@ def read_parts(
         A file is missing or lacks a column, or the rows of scores and jets do not belong together,
         or a pT, weight or score is not a finite number, or two events have the same numbers.
     """
-    rows = _Scores(scores)
+    rows = Rows(scores, (*IDENTITY, "score", "split"), BATCH, "file of scores")
     start = 0
     for path in parts:
         schema = schema_of(path)
         weights = [name for name in schema.names if name.startswith(WEIGHT_PREFIX)]
-        columns = _read(path, list(dict.fromkeys([*NEEDED, *wanted, *weights])))
+        names = list(dict.fromkeys([*NEEDED, *wanted, *weights]))
+        columns = _arrays(read_columns(path, names, "table of jets"))
         stop = start + len(columns["event"])
-        theirs = rows.take(stop - start)
+        theirs = _arrays(rows.take(stop - start))
         _check_rows(columns, theirs, start, stop, path, scores)
         check_numbers(columns, str(path), OF_ONE_PART)
         units = {
@@ -169,9 +168,9 @@ def read_parts(
             table.check_finite(name)
         yield table
         start = stop
-    if left := rows.count_left():
+    if rows.number != start:
         raise InputError(
-            f"{scores}: has {start + left} rows, the {len(parts)} parts of jets have {start}; run "
+            f"{scores}: has {rows.number} rows, the {len(parts)} parts of jets have {start}; run "
             "the tagger on this sample again"
         )
 
@@ -214,32 +213,8 @@ def check_numbers(jets: Mapping[str, Array], where: str, advice: str) -> None:
         )
 
 
-class _Scores:
-    """The rows of a file of scores, taken from the top a few at a time."""
-
-    names = (*IDENTITY, "score", "split")
-
-    def __init__(self, path: Path) -> None:
-        found = schema_of(path)
-        _require(path, found.names, self.names)
-        self.batches = read_batches(path, self.names, BATCH)
-        self.left = pa.schema([found.field(one) for one in self.names]).empty_table()
-
-    def take(self, count: int) -> dict[str, Array]:
-        """Give the next `count` rows, or as many as there are."""
-        pieces = [self.left]
-        have = self.left.num_rows
-        while have < count and (piece := next(self.batches, None)) is not None:
-            pieces.append(piece)
-            have += piece.num_rows
-        table = pa.concat_tables(pieces)
-        self.left = table.slice(count)
-        taken = table.slice(0, count)
-        return {name: _array(taken[name]) for name in self.names}
-
-    def count_left(self) -> int:
-        """Rows that nothing has taken."""
-        return int(self.left.num_rows + sum(batch.num_rows for batch in self.batches))
+def _arrays(table: pa.Table) -> dict[str, Array]:
+    return {name: _array(table[name]) for name in table.column_names}
 
 
 def _array(column: pa.ChunkedArray) -> Array:
@@ -251,18 +226,6 @@ def _array(column: pa.ChunkedArray) -> Array:
         encoded = encoded.combine_chunks()
     words = np.asarray(encoded.dictionary.to_pylist(), dtype=object)
     return words[encoded.indices.to_numpy(zero_copy_only=False)]
-
-
-def _require(path: Path, present: Sequence[str], names: Sequence[str]) -> None:
-    for name in names:
-        if name not in present:
-            raise InputError(f"{path}: has no column {name!r}; it has {', '.join(present)}")
-
-
-def _read(path: Path, names: list[str]) -> dict[str, Array]:
-    _require(path, schema_of(path).names, names)
-    table = read_columns(path, names)
-    return {name: _array(table[name]) for name in names}
 
 
 def _check_rows(

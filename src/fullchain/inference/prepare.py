@@ -184,12 +184,8 @@ def _parts(jets: list[Path]) -> dict[str, list[Path]]:
     }
 
 
-def _read(path: Path, names: list[str]) -> dict[str, Array]:
-    present = schema_of(path).names
-    missing = [name for name in names if name not in present]
-    if missing:
-        raise InputError(f"{path}: has no column {', '.join(missing)}")
-    table = read_columns(path, names)
+def _read(path: Path, names: list[str], what: str) -> dict[str, Array]:
+    table = read_columns(path, names, what)
     return {name: np.asarray(table[name].to_numpy()) for name in names}
 
 
@@ -205,7 +201,7 @@ def _events(
     observables = high_level.columns(chosen.features)
     factors = [name for name in schema_of(files[0]).names if name.startswith("w_")]
     wanted = list(dict.fromkeys([*needed, *observables, *factors]))
-    read = [_read(path, wanted) for path in files]
+    read = [_read(path, wanted, "table of jets") for path in files]
     columns = {name: np.concatenate([one[name] for one in read]) for name in wanted}
     check_numbers(columns, str(files[0].parent), OF_ALL_PARTS)
     first, rows = pair(columns, window)
@@ -216,7 +212,7 @@ def _events(
     inputs = high_level.inputs({name: columns[name] for name in observables}, chosen.features)
     found_scores: dict[str, dict[str, Array]] = {}
     for name, path in scores.items():
-        own = _read(path, ["event", "variation", "jet", "score"])
+        own = _read(path, ["event", "variation", "jet", "score"], "file of scores")
         for column in ("event", "variation", "jet"):
             if not np.array_equal(own[column], columns[column]):
                 raise InputError(

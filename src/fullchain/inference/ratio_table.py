@@ -12,7 +12,7 @@ from fullchain.errors import InputError
 from fullchain.inference.likelihood_ratio import Events
 from fullchain.inference.ratio_settings import OwnEventsSettings, RatioSettings
 from fullchain.inference.ratio_source import SHARED, Experiments, Simulated, TemplateEvents
-from fullchain.parquet_check import read_columns, schema_of
+from fullchain.parquet_check import read_columns
 from fullchain.seeds import stream
 
 Array = npt.NDArray[np.float64]
@@ -180,10 +180,6 @@ def read_data(paths: Sequence[Path], own: OwnEventsSettings) -> Tensor:
 def _read(paths: Sequence[Path], columns: list[str]) -> dict[str, Array]:
     pieces: dict[str, list[Array]] = {name: [] for name in columns}
     for path in paths:
-        there = schema_of(path, "table of events").names
-        missing = [name for name in columns if name not in there]
-        if missing:
-            raise InputError(f"{path}: no column {missing[0]}; there are {', '.join(there)}")
         table = read_columns(path, columns, "table of events")
         for name in columns:
             try:

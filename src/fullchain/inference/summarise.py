@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fullchain.atomic import atomic, write_text
+from fullchain.atomic import write_text
 from fullchain.errors import InputError
 from fullchain.inference import summary_evaluation as evaluation
 from fullchain.inference.summaries_settings import SCORES, SummariesSettings, SummaryTraining
@@ -20,6 +20,7 @@ from fullchain.inference.summary_nuisances import Nuisance, from_json
 from fullchain.inference.summary_rows import rows
 from fullchain.inference.summary_training import Summary, quantile_edges, train
 from fullchain.inference.template_file import NOMINAL, read_json
+from fullchain.learning import torch_file
 from fullchain.seeds import stream
 from fullchain.step import Given, Input, Option, Output
 
@@ -78,8 +79,7 @@ def main(
     else:
         known = ", ".join(chosen.summaries())
         raise InputError(f"method {method!r} is not one of inference.summaries: {known}")
-    with atomic(model) as temporary, temporary.open("wb") as stream:
-        torch.save({"settings": chosen.model_dump(mode="json"), "state": state}, stream)
+    torch_file.write(model, {"settings": chosen.model_dump(mode="json"), "state": state})
     written = {
         "analysis": content["analysis"],
         "method": method,

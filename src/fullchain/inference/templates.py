@@ -168,7 +168,10 @@ class _Filled:
     """Weights of all events, and of those outside the training split."""
     events: Any = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
     """Numbers of all events, and of those in the training split."""
+    nowhere: int = 0
+    """Events outside the training split that no region takes."""
     entries: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Events without a shift that were filled, by region."""
     alone: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     weight_names: set[str] = field(default_factory=set)
     moved_by_weight: set[str] = field(default_factory=set)
@@ -180,7 +183,8 @@ class _Filled:
             jets = table.where(table["variation"] == variation)
             outside = self._outside_training(jets)
             if variation == NOMINAL:
-                rows = all_events(jets).first
+                every = all_events(jets)
+                rows = every.first
                 weight = jets["weight"][rows]
                 self.sums += weight.sum(), weight[outside[rows]].sum()
                 self.events += len(rows), np.count_nonzero(~outside[rows])
@@ -189,11 +193,12 @@ class _Filled:
                 events, lost = select(jets, region, self.cut)
                 events = events.where(outside[events.first])
                 if variation == NOMINAL:
-                    self.entries[name] += len(events.first)
                     self.alone[name] += int(np.count_nonzero(outside[lost]))
                     identities[name] = events.identity()
                 self._fill(name, region, events, variation)
-            _check_apart(identities, jets)
+            if variation == NOMINAL:
+                _check_apart(identities, jets)
+                self.nowhere += _in_none(identities, every.where(outside[rows]))
 
     def _outside_training(self, jets: JetTable) -> Any:
         if self.is_data or not self.trained_on:
@@ -203,6 +208,8 @@ class _Filled:
     def _fill(self, name: str, region: Region, events: Events, variation: str) -> None:
         values = observable(events, region)
         for what, weight in self._weights(events, variation).items():
+            if what == NOMINAL:
+                self.entries[name] += len(values)
             path = key(name, self.name, what)
             filled = fill(
                 values,
@@ -234,8 +241,7 @@ class _Filled:
         """Say what became of the events without a shift: no event is in two regions."""
         everything, trained_on = self.events.tolist()
         chosen = sum(self.entries.values())
-        # what is in no region is what is left: no step looks at these events one by one
-        left_out = {"trained on": trained_on, "in no region": everything - trained_on - chosen}
+        left_out = {"trained on": trained_on, "in no region": self.nowhere}
         return Account(everything, chosen, left_out, sum_read=float(self.sums[0]))
 
     def finish(self) -> tuple[Histograms, dict[str, Any]]:
@@ -280,3 +286,9 @@ def _check_apart(identities: Mapping[str, Any], jets: JetTable) -> None:
                 f"{number}; change score, tagged, pt_min, pt_max or mass_window so that no event "
                 "lies in both"
             )
+
+
+def _in_none(identities: Mapping[str, Any], events: Events) -> int:
+    """Count the events that are in no region, one by one: not those that are left."""
+    inside = np.concatenate(list(identities.values()))
+    return int(np.count_nonzero(~np.isin(events.identity(), inside)))

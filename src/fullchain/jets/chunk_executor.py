@@ -4,22 +4,19 @@ coffea's own joins results in a tree on the workers, so that what fails there ha
 waits for ever where there is no worker.
 """
 
-import hashlib
-import importlib.metadata
-import platform
+import json
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from coffea.processor import accumulate
 from coffea.processor.executor import ExecutorBase, WorkItem
 from distributed import KilledWorker, wait
 
+from fullchain.dag.closure import code
 from fullchain.errors import InputError
 from fullchain.jets.dask_cluster import Pool
 
@@ -29,17 +26,19 @@ _LOOK = 2.0
 _TRANSFER = 300.0
 """Longest transfer of the result of one chunk [s]."""
 
-_LIBRARIES = ("awkward", "coffea", "fastjet", "numba", "numpy", "pyarrow", "uproot")
+_NAMED = 5
+"""So many modules and packages are named of those that differ."""
 
 
 @dataclass
 class ChunkExecutor(ExecutorBase):
-    """Executor of coffea that treats each item on a worker of a pool.
+    """Executor of coffea that treats each item on a worker of a pool, with the code of a step.
 
     A chunk whose worker dies is treated again by another one, as often as the settings say.
     """
 
     pool: Pool | None = None
+    step: str = ""
 
     def __call__(
         self, items: Sequence[WorkItem], function: Callable[[WorkItem], Any], accumulator: Any
@@ -49,17 +48,17 @@ class ChunkExecutor(ExecutorBase):
         Raises
         ------
         InputError
-            There is no worker for too long, they have another environment, or one chunk kills them.
+            There is no worker for too long, they have other code, or one chunk kills them.
         """
         assert self.pool is not None
-        return accumulate(results(self.pool, items, function), accumulator), 0
+        return accumulate(results(self.pool, items, function, self.step), accumulator), 0
 
 
 def results(
-    pool: Pool, items: Sequence[WorkItem], function: Callable[[WorkItem], Any]
+    pool: Pool, items: Sequence[WorkItem], function: Callable[[WorkItem], Any], step: str
 ) -> Iterator[Any]:
     """Give the results as they come; parameters and errors as in `ChunkExecutor`."""
-    task = _Task(function, environment())
+    task = _Task(function, step, code(step))
     # a result is no pure function of the item: files change
     futures = pool.client.map(task, items, pure=False, retries=0)
     pending = dict(zip(futures, items, strict=True))
@@ -115,40 +114,40 @@ def _result(future: Any, item: WorkItem, pool: Pool) -> Any:
 
 
 class OtherEnvironment(Exception):
-    """A worker has other code or libraries than the step."""
+    """A worker has other code or packages than the step."""
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A function that refuses to run where code or libraries are others."""
+    """A function that refuses to run where the code of a step is other code than here."""
 
     function: Callable[[WorkItem], Any]
-    environment: dict[str, str]
+    step: str
+    code: str
 
     def __call__(self, item: WorkItem) -> Any:
-        own = environment()
-        if own != self.environment:
-            differences = ", ".join(
-                f"{name} {own.get(name)} instead of {wanted}"
-                for name, wanted in self.environment.items()
-                if own.get(name) != wanted
-            )
+        own = code(self.step)
+        if own != self.code:
             raise OtherEnvironment(
-                f"the Dask worker on {socket.gethostname()} ({sys.executable}) has {differences}; "
-                "start the workers with the environment of the step"
+                f"the Dask worker on {socket.gethostname()} ({sys.executable}) has "
+                f"{_differences(json.loads(own), json.loads(self.code))}; start the workers with "
+                "the environment of the step, and do not change its code while it runs"
             )
         return self.function(item)
 
 
-@cache
-def environment() -> dict[str, str]:
-    """Give what decides about results: versions of Python and libraries, a hash of our code."""
-    folder = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
-    return {
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in _LIBRARIES},
-        "fullchain (hash of the code)": digest.hexdigest()[:12],
-    }
+def _differences(own: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """Name the packages and modules of a worker that are not those of the step."""
+    packages = [
+        f"{name} {own['packages'].get(name)} instead of {version}"
+        for name, version in wanted["packages"].items()
+        if own["packages"].get(name) != version
+    ]
+    modules = [
+        f"another {name}"
+        for name in sorted({*own["modules"], *wanted["modules"]})
+        if own["modules"].get(name) != wanted["modules"].get(name)
+    ]
+    found = packages + modules
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return ", ".join(found[:_NAMED]) + more

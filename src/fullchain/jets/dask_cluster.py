@@ -304,9 +304,10 @@ def _client(address: str) -> Iterator[Any]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM, with which a batch system ends the step, close the cluster and its jobs, too.
+    """Where there is no guardian, let SIGTERM close the cluster and its jobs, too.
 
-    Under a guardian it does so already, and once (`fullchain.guardian`).
+    With it a batch system ends the step. Under a guardian it does so already, and once
+    (`fullchain.guardian`); without one a step runs in a debugger, or by a call of its function.
     """
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:

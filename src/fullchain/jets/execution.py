@@ -29,8 +29,6 @@ class Execution:
     ----------
     executor
         Of coffea.
-    one_by_one
-        Each chunk by itself, so that the progress shows and the first failure ends the pass.
     timeout
         Longest silence of a remote server [s].
     advance
@@ -39,7 +37,6 @@ class Execution:
 
     executor: Any
     task: JetProcessor
-    one_by_one: bool
     timeout: float
     advance: Callable[[int], None]
 
@@ -56,9 +53,6 @@ class Execution:
 
     def _batches(self, items: Sequence[WorkItem]) -> Iterator[list[WorkItem]]:
         """Cut into what runs at once: remote files one by one, so that a failure has a name."""
-        if self.one_by_one:
-            yield from ([item] for item in items)
-            return
         local = [item for item in items if not is_url(item.filename)]
         if local:
             yield local
@@ -112,12 +106,12 @@ def execution(
     settings: ReadingSettings, task: JetProcessor, timeout: float, advance: Callable[[int], None]
 ) -> Iterator[Execution]:
     """Start the executor of the settings; parameters as in `Execution`."""
-    with _executor(settings) as executor:
-        yield Execution(executor, task, settings.executor == "iterative", timeout, advance)
+    with _executor(settings, task.step) as executor:
+        yield Execution(executor, task, timeout, advance)
 
 
 @contextmanager
-def _executor(settings: ReadingSettings) -> Iterator[Any]:
+def _executor(settings: ReadingSettings, step: str) -> Iterator[Any]:
     # retries of coffea know neither replicas nor pauses: ours do
     quiet = {"status": False, "retries": 0}
     if settings.executor == "iterative":
@@ -130,4 +124,4 @@ def _executor(settings: ReadingSettings) -> Iterator[Any]:
         from fullchain.jets.dask_cluster import pool
 
         with pool(settings.dask, settings.workers) as workers:
-            yield ChunkExecutor(status=False, pool=workers)
+            yield ChunkExecutor(status=False, pool=workers, step=step)

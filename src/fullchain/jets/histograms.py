@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 
 from fullchain.accounting import Account
 from fullchain.atomic import atomic, write_text
-from fullchain.errors import InputError
 from fullchain.jets.arrays import Array
 from fullchain.jets.columns import SCHEMA
 from fullchain.jets.labels import NAMES
@@ -35,7 +34,7 @@ from fullchain.jets.observables import (
 )
 from fullchain.jets.settings import MeasurementSettings, SelectionSettings
 from fullchain.metrics import Metric, write_metrics
-from fullchain.parquet_check import check_footer
+from fullchain.parquet_check import read_batches
 from fullchain.root_files import recreate
 from fullchain.step import Given, Input, Output
 
@@ -180,31 +179,9 @@ def read_jets(
     Raises
     ------
     InputError
-        The file cannot be read or lacks a column.
+        The file cannot be read, lacks a column or has missing values in one.
     """
-    try:
-        with pq.ParquetFile(path) as file:
-            check_footer(path, file)
-            missing = set(columns) - set(file.schema_arrow.names)
-            if missing:
-                raise KeyError(f"no column {', '.join(sorted(missing))}")
-            # one row group after the other: Arrow reads ahead in those that follow
-            for group in range(file.num_row_groups):
-                if variation and not _may_hold(file.metadata.row_group(group), variation):
-                    continue
-                for batch in file.iter_batches(BATCH, row_groups=[group], columns=list(columns)):
-                    yield pa.Table.from_batches([batch])
-    except (OSError, pa.ArrowException, KeyError, UnicodeDecodeError) as problem:
-        raise InputError(
-            f"{path}: not a table of jets ({problem}); run 'jets cluster' again"
-        ) from None
-
-
-def _may_hold(group: Any, variation: str) -> bool:
-    """Tell from the statistics whether a group of rows can have some of `variation`."""
-    columns = (group.column(index) for index in range(group.num_columns))
-    found = next((one.statistics for one in columns if one.path_in_schema == "variation"), None)
-    return found is None or not found.has_min_max or found.min <= variation <= found.max
+    return read_batches(path, columns, BATCH, "table of jets", variation)
 
 
 def _number_of_rows(path: Path) -> int:

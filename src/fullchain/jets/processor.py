@@ -33,24 +33,10 @@ from fullchain.jets.settings import JetsSettings, ResolutionShift, ScaleShift, T
 from fullchain.jets.shifts import kept_tracks, scale_factors, smearing_factors
 from fullchain.ntuples.layouts.base import Layout
 from fullchain.ntuples.manifests import is_url
+from fullchain.ntuples.reader_faults import READERS, raised_by
 from fullchain.pileup.weight_file import read_weights
 
 NOMINAL = "nominal"
-
-_READERS = ("uproot", "coffea.nanoevents.mapping", "coffea.nanoevents.factory")
-
-
-def _while_reading(problem: Exception) -> bool:
-    """Tell whether it came up while a column was read from the file.
-
-    Columns are read when they are first used, in the middle of any computation: what tells is
-    that the readers are among the callers. They raise anything where baskets are damaged.
-    """
-    if isinstance(problem, MemoryError):
-        return False
-    frames = (frame for frame, _ in traceback.walk_tb(problem.__traceback__))
-    names = (f"{frame.f_globals.get('__name__')}." for frame in frames)
-    return any(name.startswith(f"{reader}.") for name in names for reader in _READERS)
 
 
 @dataclass(frozen=True)
@@ -91,6 +77,9 @@ class JetProcessor(ProcessorABC):
     its way between processes.
     """
 
+    step = "jets.cluster"
+    """Step that the processor belongs to."""
+
     def __init__(
         self,
         layout: Layout,
@@ -119,7 +108,7 @@ class JetProcessor(ProcessorABC):
             return {"chunks": [], "failures": [failure]}
         except Exception as problem:
             # the fault of a program is none of the file
-            if not _while_reading(problem):
+            if not raised_by(READERS, problem):
                 raise
             remote = is_url(where["filename"])
             message = (

@@ -1,7 +1,6 @@
 """One file of a part: which of its replicas is read, and what happens after a failure."""
 
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from fullchain.ntuples.copies import opened_file
 from fullchain.ntuples.inspection import failures_named
 from fullchain.ntuples.layouts.base import Layout
 from fullchain.ntuples.manifests import PartManifest, SourceFile, is_url, resolve
-from fullchain.ntuples.sources import FIRST_WAIT, Source, first_answer, none_answered
+from fullchain.ntuples.sources import FIRST_WAIT, Attempts, Source, first_answer, none_answered
 
 
 class ReplicatedFile:
@@ -39,7 +38,8 @@ class ReplicatedFile:
         self.places = [resolve(part, manifest, place) for place in places]
         self.path = self._place = self.places[0]
         self._identity = b""
-        self._failures = 0
+        self._attempts = self._attempts_at_replica()
+        self._temporary = False
         self._reasons: list[str] = []
 
     def open(self) -> None:
@@ -73,23 +73,22 @@ class ReplicatedFile:
         InputError
             No replica is left.
         """
-        self._failures += 1
         reason = failure.message
         if failure.passing and is_url(self.path):
-            reason += f" (attempt {self._failures} of {self.part.retries + 1})"
-            if self._failures <= self.part.retries:
-                pause = FIRST_WAIT * 2 ** (self._failures - 1)
-                _report(f"{reason}; next attempt in {pause:g} s")
-                time.sleep(pause)
+            if self._attempts.again(reason):
                 return
+            reason, self._temporary = self._attempts.reason, True
         if failure.trace:
             _report(failure.trace)
         self._reasons.append(reason)
-        self._failures = 0
+        self._attempts = self._attempts_at_replica()
         self.places = self.places[1:]
         if not self.places:
-            raise none_answered(Source((self.entry.path,)), self._reasons)
+            raise none_answered(Source((self.entry.path,)), self._reasons, self._temporary)
         _report(f"{reason}; trying the next replica")
+
+    def _attempts_at_replica(self) -> Attempts:
+        return Attempts(self.part.retries, FIRST_WAIT, _report)
 
     def _inspect(self, path: str) -> tuple[str, bytes]:
         """Give place and identity of a file that is as when the manifest was made."""

@@ -49,7 +49,7 @@ class Piece:
         return self._spill.get(self._start)
 
 
-class Tables(Mapping[str, pa.Table]):
+class Tables:
     """Tables of several variations, each in pieces; what is asked for is read then.
 
     Parameters
@@ -61,18 +61,9 @@ class Tables(Mapping[str, pa.Table]):
     def __init__(self, pieces: Mapping[str, list[Piece]]) -> None:
         self._pieces = pieces
 
-    def __getitem__(self, name: str) -> pa.Table:
-        """Give all rows of a variation."""
-        tables = [piece.read() for piece in self._pieces[name]]
-        return pa.concat_tables([SCHEMA.empty_table(), *tables])
-
     def __iter__(self) -> Iterator[str]:
         """Names of the variations."""
         return iter(self._pieces)
-
-    def __len__(self) -> int:
-        """Count the variations."""
-        return len(self._pieces)
 
     def rows(self, name: str) -> int:
         """Count the rows of a variation, without reading them."""

@@ -99,8 +99,3 @@ def check_transferred(url: str, found: str, checksum: str) -> None:
         f"{url}: its {algorithm} is {found}, the settings of the sample say {value}; it may have "
         "been damaged on the way"
     )
-
-
-def check_file(name: str, file: Path, checksum: str) -> None:
-    """Raise InputError, naming ``name``, where a local file has another checksum."""
-    check(name, computed(file, checksum.partition(":")[0]), checksum)

@@ -13,6 +13,7 @@ from typing import Any
 import fsspec
 import numpy as np
 import uproot
+from numpy.typing import NDArray
 
 from fullchain.errors import InputError
 from fullchain.ntuples import xrootd
@@ -24,6 +25,7 @@ from fullchain.ntuples.layouts.detect import (
     tree_names,
 )
 from fullchain.ntuples.manifests import is_url
+from fullchain.ntuples.reader_faults import READERS, raised_by
 from fullchain.ntuples.sources import TemporaryFailure, check_protocol
 
 ROOT_MAGIC = b"root"
@@ -96,7 +98,7 @@ def inspect_file(
                 raise InputError(f"{path}: tree '{events.name}' has zero events.")
             _check_end(path, events, signature)
             used = total if max_events is None else min(max_events, total)
-            before_skim, of_events = _sums_of_weights(file, events, signature, used, is_data)
+            before_skim, of_events = _sums_of_weights(path, file, events, signature, used, is_data)
         # the size says no more than that the file is local, which a copy of a remote one is not
         size = None if is_url(path) else size
         return Content(name, events.name, used, before_skim, size, total, of_events)
@@ -234,7 +236,7 @@ def _check_end(path: str, tree: Any, signature: Signature) -> None:
 
 
 def _sums_of_weights(
-    file: Any, tree: Any, signature: Signature, used: int, is_data: bool
+    path: str, file: Any, tree: Any, signature: Signature, used: int, is_data: bool
 ) -> tuple[float, float]:
     """Sums of generator weights to normalise by, and of the first ``used`` events.
 
@@ -243,9 +245,9 @@ def _sums_of_weights(
     """
     if is_data or signature.event_weight is None:
         return float(used), float(used)
-    weights = tree[signature.event_weight].array(library="np").astype(np.float64)
+    weights = _one_number_each(path, tree[signature.event_weight])
     part = float(weights[:used].sum())
-    before_skim = _sum_from_runs(file, signature)
+    before_skim = _sum_from_runs(path, file, signature)
     if before_skim is None:
         return part, part
     if used == tree.num_entries:
@@ -254,14 +256,25 @@ def _sums_of_weights(
     return before_skim * (part / whole if whole else used / len(weights)), part
 
 
-def _sum_from_runs(file: Any, signature: Signature) -> float | None:
+def _sum_from_runs(path: str, file: Any, signature: Signature) -> float | None:
     if "Runs" not in tree_names(file):
         return None
     runs = file["Runs"]
     for name in signature.sums_of_weights:
         if name in runs:
-            return float(runs[name].array(library="np").astype(np.float64).sum())
+            return float(_one_number_each(path, runs[name]).sum())
     return None
+
+
+def _one_number_each(path: str, branch: Any) -> NDArray[np.float64]:
+    """Read a branch that should have one number an entry."""
+    values = branch.array(library="np")
+    if values.dtype.kind not in "biuf" or values.ndim != 1:
+        raise InputError(
+            f"{path}: branch {branch.name} has not one number an entry ({branch.typename}); the "
+            "file is damaged, or of another layout"
+        )
+    return np.asarray(values, dtype=np.float64)
 
 
 @contextmanager
@@ -274,10 +287,12 @@ def failures_named(path: str) -> Iterator[None]:
         The file is missing, damaged, or refused.
     TemporaryFailure
         A remote file, where another attempt may help.
+
+    What no reader is among the callers of is left as it is: a fault of ours, or want of memory.
     """
     try:
         yield
-    except (InputError, TemporaryFailure):
+    except (InputError, TemporaryFailure, MemoryError):
         raise
     except FileNotFoundError:
         raise InputError(f"{path}: the file does not exist.") from None
@@ -302,6 +317,9 @@ def failures_named(path: str) -> Iterator[None]:
             raise InputError(f"{path}: the server refuses it (HTTP {status}).") from error
         raise TemporaryFailure(f"{path}: {_first_line(error)}") from error
     except Exception as error:
+        # the fault of a program is none of the file; awkward refuses what does not fit together
+        if not raised_by((*READERS, "awkward"), error):
+            raise
         if is_url(path):
             raise TemporaryFailure(f"{path}: damaged on the way ({_first_line(error)})") from error
         raise InputError(

@@ -127,6 +127,19 @@ def read_part(path: Path) -> PartManifest:
     return part
 
 
+def part_described(path: Path) -> PartManifest | None:
+    """Read a JSON file that may be a part manifest; None where it is about something else.
+
+    Raises
+    ------
+    InputError
+        As `read_part`, and for a file that is no JSON.
+    """
+    content = _json(path)
+    is_manifest = isinstance(content, dict) and {"sample", "part", "files"} <= content.keys()
+    return read_part(path) if is_manifest else None
+
+
 def check_part(part: PartManifest, where: Path | str) -> None:
     """Raise InputError unless ``part`` is consistent: sums, states, and at least one good file."""
     if not part.good:
@@ -204,15 +217,19 @@ def merge_parts(paths: Iterable[Path]) -> dict[str, Any]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    content = _json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a part manifest is a JSON object.")
+    return content
+
+
+def _json(path: Path) -> Any:
     try:
-        content = json.loads(path.read_text())
+        return json.loads(path.read_text())
     except FileNotFoundError:
         raise InputError(f"{path}: the part manifest does not exist.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a part manifest in JSON ({error}).") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: a part manifest is a JSON object.")
-    return content
 
 
 def _build(kind: type, content: Any, where: str) -> Any:

@@ -193,31 +193,62 @@ def first_answer(
         When all failed; gives each replica's reason.
     """
     reasons: list[str] = []
+    temporary = False
     for path in source.replicas:
-        pause = wait
-        attempts = 1 + (retries if is_url(path) else 0)
-        for number in range(1, attempts + 1):
+        attempts = Attempts(retries if is_url(path) else 0, wait, report)
+        while True:
             try:
                 return path, attempt(path)
             except TemporaryFailure as failure:
-                reason = f"{failure} (attempt {number} of {attempts})"
-                if number < attempts:
-                    report(f"{reason}; next attempt in {pause:g} s")
-                    time.sleep(pause)
-                    pause *= 2
+                if attempts.again(str(failure)):
                     continue
+                reason, temporary = attempts.reason, True
             except InputError as failure:
                 reason = str(failure)
-            reasons.append(reason)
-            if path != source.replicas[-1]:
-                report(f"{reason}; trying the next replica")
             break
-    raise none_answered(source, reasons)
+        reasons.append(reason)
+        if path != source.replicas[-1]:
+            report(f"{reason}; trying the next replica")
+    raise none_answered(source, reasons, temporary)
 
 
-def none_answered(source: Source, reasons: Sequence[str]) -> InputError:
-    """Give the error that says why each replica failed, and what can be done."""
-    hint = f"\n{REMEDY}" if any("(attempt " in reason for reason in reasons) else ""
+class Attempts:
+    """Attempts at one replica of a file, repeated after a failure that may pass.
+
+    Parameters
+    ----------
+    retries
+        Further attempts after the first.
+    wait
+        Pause before the second attempt [s]; doubles with each further one.
+    report
+        Gets one line for each failure that is followed by another attempt.
+    """
+
+    def __init__(self, retries: int, wait: float, report: Callable[[str], None]) -> None:
+        self._number, self._attempts = 0, retries + 1
+        self._pause, self._report = wait, report
+        self.reason = ""
+        """Why the last attempt failed, and which it was."""
+
+    def again(self, reason: str) -> bool:
+        """After a failure that may pass: wait and say yes, or no where none is left."""
+        self._number += 1
+        self.reason = f"{reason} (attempt {self._number} of {self._attempts})"
+        if self._number >= self._attempts:
+            return False
+        self._report(f"{self.reason}; next attempt in {self._pause:g} s")
+        time.sleep(self._pause)
+        self._pause *= 2
+        return True
+
+
+def none_answered(source: Source, reasons: Sequence[str], temporary: bool) -> InputError:
+    """Give the error that says why each replica failed, and what can be done.
+
+    ``temporary`` says whether a failure may pass, so that another start may help.
+    """
+    hint = f"\n{REMEDY}" if temporary else ""
     if len(reasons) == 1:
         return InputError(reasons[0] + hint)
     return InputError(

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from fullchain.accounting import Account, read_account
 from fullchain.errors import InputError
-from fullchain.ntuples.layouts.registry import get_layout
 from fullchain.paper.ledger import EVENTS, EVENTS_WITH_JETS, JETS, NOMINAL_JETS, Entry
+from fullchain.pileup.weight_file import covers_whole_event
 
 NOMINAL = "nominal"
 
@@ -72,15 +72,11 @@ def of_weights(path: Path, before: Entry) -> Entry:
     """
     rows = _rows(path)
     account = Account(rows, rows)
-    if rows == 0 and not get_layout(_layout(before.file)).covers_whole_event:
+    if rows == 0 and not covers_whole_event(path):
         events = before.account.written
         account = Account(events, 0, {"has the candidates of its jets only": events})
     step = f"pileup weights, {path.parts[-3]}"
     return Entry(step, before.sample, before.part, EVENTS, account, path)
-
-
-def _layout(manifest: Path) -> str:
-    return str(_json(manifest, "manifest of a sample")["layout"])
 
 
 def of_jets(path: Path) -> Entry:

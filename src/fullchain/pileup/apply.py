@@ -47,14 +47,14 @@ def main(
     for one in trained:
         one.network.to(place)
     part = read_part(manifest)
+    whole = covers_whole_event(part)
     seconds = 0.0
     with (
         device.repeatable(chosen.training.threads),
         device.keeping_memory(),
-        weight_writer(weights, method, part.sample) as writer,
+        weight_writer(weights, method, part.sample, whole=whole) as writer,
         progress(f"{method}, {part.sample} {part.part}", total=part.events) as advance,
     ):
-        whole = covers_whole_event(part)
         for chunk in read_chunks(manifest, events_per_chunk=EVENTS) if whole else ():
             start = time.process_time()
             candidates = candidate_events(chunk.events, chosen.association)

@@ -1,5 +1,6 @@
 """Files of weights: one row for each event, with one weight for each candidate in their order."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 
 from fullchain.atomic import atomic
 from fullchain.errors import InputError
-from fullchain.parquet_check import check_footer
+from fullchain.parquet_check import opened
 
 Array = NDArray[Any]
 
-_METHOD, _SAMPLE = b"method", b"sample"
+_METHOD, _SAMPLE, _WHOLE_EVENT = b"method", b"sample", b"whole_event"
 _ROUNDING = 1e-6  # of weights that were computed in single precision
 
 SCHEMA = pa.schema(
@@ -100,27 +101,37 @@ class WeightWriter:
 
 
 @contextmanager
-def weight_writer(path: Path, method: str, sample: str) -> Iterator[WeightWriter]:
-    """Write a file of weights; it appears under its name when it is whole."""
-    schema = SCHEMA.with_metadata({_METHOD: method.encode(), _SAMPLE: sample.encode()})
+def weight_writer(path: Path, method: str, sample: str, *, whole: bool) -> Iterator[WeightWriter]:
+    """Write a file of weights; it appears under its name when it is whole.
+
+    Parameters
+    ----------
+    whole
+        Whether the ROOT files have the candidates of the whole event. Where they have those of
+        their jets only, no weights are computed and the file has no rows.
+    """
+    schema = SCHEMA.with_metadata(
+        {
+            _METHOD: method.encode(),
+            _SAMPLE: sample.encode(),
+            _WHOLE_EVENT: json.dumps(whole).encode(),
+        }
+    )
     with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as out:
         yield WeightWriter(out, schema)
 
 
-def _opened(path: Path) -> pq.ParquetFile:
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as problem:
-        raise InputError(
-            f"{path}: not a file of pile-up weights ({problem}); run the step that makes it again"
-        ) from None
-    names = set(file.schema_arrow.names)
-    if not set(SCHEMA.names) <= names or not {_METHOD, _SAMPLE} <= set(
-        file.schema_arrow.metadata or {}
-    ):
-        raise InputError(f"{path}: not a file of pile-up weights; it has columns {sorted(names)}")
-    check_footer(path, file)
-    return file
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    with opened(path, "file of pile-up weights") as file:
+        names = set(file.schema_arrow.names)
+        if not set(SCHEMA.names) <= names or not {_METHOD, _SAMPLE} <= set(
+            file.schema_arrow.metadata or {}
+        ):
+            raise InputError(
+                f"{path}: not a file of pile-up weights; it has columns {sorted(names)}"
+            )
+        yield file
 
 
 def method_and_sample(path: Path) -> tuple[str, str]:
@@ -137,6 +148,24 @@ def method_and_sample(path: Path) -> tuple[str, str]:
             return metadata[_METHOD].decode(), metadata[_SAMPLE].decode()
         except UnicodeDecodeError:
             raise InputError(f"{path}: damaged; run the step that makes it again") from None
+
+
+def covers_whole_event(path: Path) -> bool:
+    """Tell whether the weights of a file are of candidates of the whole event.
+
+    Raises
+    ------
+    InputError
+        It is no such file, or does not tell: an older version wrote it.
+    """
+    with _opened(path) as file:
+        told = file.schema_arrow.metadata.get(_WHOLE_EVENT)
+    if told not in (b"true", b"false"):
+        raise InputError(
+            f"{path}: does not tell whether the weights are of whole events; run the step that "
+            "makes it again"
+        )
+    return bool(told == b"true")
 
 
 def read_weights(
@@ -159,15 +188,10 @@ def read_weights(
     with _opened(path) as source:
         last = first + len(event_offsets) - 1
         every = range(source.num_row_groups)
-        try:
-            table = source.read_row_groups(
-                [group for group in every if _overlaps(source, group, file, first, last)]
-            ).combine_chunks()
-            table.validate(full=True)
-        except (OSError, pa.ArrowException) as problem:
-            raise InputError(
-                f"{path}: damaged ({problem}); run the step that makes it again"
-            ) from None
+        table = source.read_row_groups(
+            [group for group in every if _overlaps(source, group, file, first, last)]
+        ).combine_chunks()
+        table.validate(full=True)
     columns = {name: table[name].to_numpy() for name in SCHEMA.names[:-1]}
     rows = np.flatnonzero(
         (columns["file"] == file) & (columns["entry"] >= first) & (columns["entry"] < last)

@@ -49,7 +49,7 @@ def main(
     counts: dict[str, float] = {}
     seconds = 0.0
     with (
-        weight_writer(weights, method, part.sample) as writer,
+        weight_writer(weights, method, part.sample, whole=whole) as writer,
         progress(f"{method}, {part.sample} {part.part}", total=part.events) as advance,
     ):
         for chunk in read_chunks(manifest, events_per_chunk=EVENTS_PER_CHUNK) if whole else ():

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow
-import pyarrow.parquet
 
 from fullchain.errors import InputError
-from fullchain.parquet_check import check_footer
+from fullchain.parquet_check import may_hold, opened
 from fullchain.tagging.arrow_columns import to_numpy
 
 Scalars = dict[str, npt.NDArray[Any]]
+
+_WHAT = "table of jets"
 
 FOUR_MOMENTUM = ("pt", "eta", "phi", "mass")
 IDENTITY = ("run", "luminosityBlock", "event", "variation", "jet")
@@ -109,22 +109,22 @@ def stream(
             path, columns, n_constituents, fields=fields, required=required, batch_rows=batch_rows
         )
         return
-    file = _open(path)
-    wanted = list(dict.fromkeys((*columns, *FOUR_MOMENTUM)))
-    leaves = [*wanted, *(_constituent_leaves(path, file, fields) if n_constituents else [])]
-    missing = [name for name in wanted if name not in file.schema_arrow.names]
-    if missing:
-        raise InputError(f"{path}: no column {', '.join(missing)}; make the jets again")
-    for row, batch in _batches(path, file, leaves, variation, batch_rows):
-        scalars = {name: _to_numpy(path, name, batch.column(name)) for name in wanted}
-        for name in FOUR_MOMENTUM:
-            _check_finite(path, name, scalars[name], row)
-        padded = (
-            _padded(path, batch.column("constituents"), n_constituents, fields, row)
-            if n_constituents
-            else np.zeros((batch.num_rows, 0, len(fields)), dtype=np.float32)
-        )
-        yield Jets(scalars, padded)
+    with opened(path, _WHAT) as file:
+        wanted = list(dict.fromkeys((*columns, *FOUR_MOMENTUM)))
+        leaves = [*wanted, *(_constituent_leaves(path, file, fields) if n_constituents else [])]
+        missing = [name for name in wanted if name not in file.schema_arrow.names]
+        if missing:
+            raise InputError(f"{path}: no column {', '.join(missing)}; make the jets again")
+        for row, batch in _batches(file, leaves, variation, batch_rows):
+            scalars = {name: _to_numpy(path, name, batch.column(name)) for name in wanted}
+            for name in FOUR_MOMENTUM:
+                _check_finite(path, name, scalars[name], row)
+            padded = (
+                _padded(path, batch.column("constituents"), n_constituents, fields, row)
+                if n_constituents
+                else np.zeros((batch.num_rows, 0, len(fields)), dtype=np.float32)
+            )
+            yield Jets(scalars, padded)
 
 
 def read(
@@ -161,18 +161,19 @@ def count(path: Path) -> int:
         from fullchain.tagging import root_jets
 
         return root_jets.count(path)
-    return int(_open(path).metadata.num_rows)
+    with opened(path, _WHAT) as file:
+        return int(file.metadata.num_rows)
 
 
 def most_particles(path: Path) -> int:
     """Largest number of particles of a jet of a file. Raises InputError where it is none."""
-    file = _open(path)
-    leaf = _constituent_leaves(path, file, ("pt",))
-    lengths = (
-        batch.column("constituents").value_lengths().fill_null(0)
-        for batch in file.iter_batches(columns=leaf)
-    )
-    return max((int(found.to_numpy().max()) for found in lengths if len(found)), default=0)
+    with opened(path, _WHAT) as file:
+        leaf = _constituent_leaves(path, file, ("pt",))
+        lengths = (
+            batch.column("constituents").value_lengths().fill_null(0)
+            for batch in file.iter_batches(columns=leaf)
+        )
+        return max((int(found.to_numpy().max()) for found in lengths if len(found)), default=0)
 
 
 def _is_root(path: Path) -> bool:
@@ -185,54 +186,20 @@ def _is_root(path: Path) -> bool:
     return start == b"root" or start[:1] == b"{"
 
 
-def _open(path: Path) -> Any:
-    try:
-        file = pyarrow.parquet.ParquetFile(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file of jets") from None
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as problem:
-        raise InputError(f"{path}: not a Parquet file that can be read ({problem})") from None
-    check_footer(path, file)
-    return file
-
-
-def _next(path: Path, batches: Iterator[Any]) -> Any:
-    """Give the next batch, whole and consistent; None after the last."""
-    try:
-        batch = next(batches, None)
-        if batch is not None:
-            batch.validate(full=True)
-    except (pyarrow.ArrowException, OSError) as problem:
-        raise InputError(f"{path}: damaged ({problem}); make the jets again") from None
-    return batch
-
-
 def _batches(
-    path: Path, file: Any, leaves: list[str], variation: str | None, batch_rows: int
+    file: Any, leaves: list[str], variation: str | None, batch_rows: int
 ) -> Iterator[tuple[int, Any]]:
-    """Give batches of rows, each with the number of its first row in the file."""
+    """Give batches of rows, whole and consistent, each with the number of its first row."""
     row = 0
     for group in range(file.num_row_groups):
         metadata = file.metadata.row_group(group)
-        if variation is not None and not _may_hold(metadata, variation):
+        if variation is not None and not may_hold(metadata, variation):
             row += metadata.num_rows
             continue
-        batches = file.iter_batches(batch_rows, row_groups=[group], columns=leaves)
-        while (batch := _next(path, batches)) is not None:
+        for batch in file.iter_batches(batch_rows, row_groups=[group], columns=leaves):
+            batch.validate(full=True)
             yield row, batch
             row += batch.num_rows
-
-
-def _may_hold(row_group: Any, variation: str) -> bool:
-    """Tell from the statistics whether a row group can have rows of `variation`."""
-    for index in range(row_group.num_columns):
-        column = row_group.column(index)
-        if column.path_in_schema == "variation":
-            statistics = column.statistics
-            if statistics is None or not statistics.has_min_max:
-                return True
-            return bool(statistics.min <= variation <= statistics.max)
-    return True
 
 
 def _constituent_leaves(path: Path, file: Any, fields: Sequence[str]) -> list[str]:

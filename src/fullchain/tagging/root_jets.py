@@ -225,21 +225,18 @@ class _Tree:
                 f"(layout {JETCLASS.name}: {JETCLASS.title})"
             )
         first = 0
-        running: Iterator[Any] | None = None
-        broken = False
+        # None where reading broke off: then the file is opened again, perhaps another replica
+        running: Iterator[Any] | None = self._iterate(branches, first, rows)
 
         def read(path: str) -> Any:
-            nonlocal running, broken
-            if broken or path != self.path:
-                broken = True
+            nonlocal running
+            before, running = running, None
+            if before is None or path != self.path:
                 self._open(path)
-                running = None
-            broken = True
+                before = self._iterate(branches, first, rows)
             with failures_named(path):
-                if running is None:
-                    running = self._iterate(branches, first, rows)
-                arrays = next(running, None)
-            broken = False
+                arrays = next(before, None)
+            running = before
             return arrays
 
         while (arrays := self._try(read)) is not None:

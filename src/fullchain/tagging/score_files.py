@@ -11,16 +11,13 @@ import pyarrow
 import pyarrow.parquet
 
 from fullchain.errors import InputError
-from fullchain.parquet_check import opened, read_batches, read_columns, schema_of
+from fullchain.parquet_check import BATCH, Rows, read_columns, schema_of
 from fullchain.tagging.arrow_columns import from_numpy, to_numpy
 from fullchain.tagging.jets_reading import IDENTITY, Scalars, stream
 
 SCORE = "score"
 
 _WHAT = "file of scores"
-
-BATCH = 65_536
-"""Rows of scores that are read at once."""
 
 _WORKING_POINT = "working_point"
 """Key in the metadata of a file."""
@@ -180,47 +177,27 @@ def score_names(path: Path) -> list[str]:
 def read_scores(path: Path, also: Sequence[str] = ()) -> Scalars:
     """Read a file of scores. Raises InputError where it is none, or has no column of `also`."""
     wanted = [*(name for name, _, _ in (*_FIRST, *_LAST)), *also]
-    _checked_schema(path, wanted)
-    table = read_columns(path, wanted, _WHAT)
-    return {name: to_numpy(table.column(name).combine_chunks()) for name in wanted}
+    _check_types(path, wanted)
+    return _arrays(read_columns(path, wanted, _WHAT))
 
 
-def _checked_schema(path: Path, wanted: Sequence[str]) -> Any:
-    """Schema of the columns `wanted`. Raises InputError where one is not there or of other type."""
+def _check_types(path: Path, wanted: Sequence[str]) -> None:
+    """Raise InputError where one of the columns `wanted` is not there or of another type."""
     found = schema_of(path, _WHAT)
     missing = [name for name in wanted if name not in found.names]
     if missing:
         raise InputError(f"{path}: no column {', '.join(missing)}; predict again")
-    chosen = pyarrow.schema([found.field(name) for name in wanted])
     words = {name for name, kind, _ in (*_FIRST, *_LAST) if pyarrow.types.is_string(kind)}
     types = pyarrow.types
-    for one in chosen:
+    for one in (found.field(name) for name in wanted):
         text = types.is_string(one.type) or types.is_large_string(one.type)
         number = types.is_integer(one.type) or types.is_floating(one.type)
         if not (text if one.name in words else number):
             raise InputError(f"{path}: column {one.name} is of type {one.type}; predict again")
-    return chosen
 
 
-class _Rows:
-    """The rows of a file of scores, taken from the top a few at a time."""
-
-    def __init__(self, path: Path, wanted: Sequence[str]) -> None:
-        self._left = _checked_schema(path, wanted).empty_table()
-        with opened(path, _WHAT) as file:
-            self.number = int(file.metadata.num_rows)
-        self._batches = read_batches(path, wanted, BATCH, _WHAT)
-
-    def take(self, count: int) -> Scalars:
-        """Give the next `count` rows, or as many as there are."""
-        pieces, have = [self._left], self._left.num_rows
-        while have < count and (piece := next(self._batches, None)) is not None:
-            pieces.append(piece)
-            have += piece.num_rows
-        table = pyarrow.concat_tables(pieces)
-        self._left = table.slice(count)
-        taken = table.slice(0, count)
-        return {name: to_numpy(taken.column(name).combine_chunks()) for name in taken.column_names}
+def _arrays(table: Any) -> Scalars:
+    return {name: to_numpy(table.column(name).combine_chunks()) for name in table.column_names}
 
 
 def stream_scored(
@@ -250,13 +227,14 @@ def stream_scored(
         The rows of scores and jets are not of the same jets.
     """
     read = dict.fromkeys((*IDENTITY, SCORE, *also, "split"))
-    rows, position = _Rows(scores, list(read)), 0
+    _check_types(scores, list(read))
+    rows, position = Rows(scores, list(read), BATCH, _WHAT), 0
     for path in jets:
         for batch in stream(path, (*IDENTITY, *columns), 0):
             position += len(batch)
             if position > rows.number:
                 raise InputError(f"{path}: more jets than scores; predict again")
-            have = rows.take(len(batch))
+            have = _arrays(rows.take(len(batch)))
             _check_same(path, batch.scalars, {name: have[name] for name in IDENTITY})
             yield {**batch.scalars, **{name: have[name] for name in (SCORE, *also, "split")}}
     if position != rows.number:

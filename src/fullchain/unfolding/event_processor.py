@@ -47,6 +47,8 @@ class EventProcessor(JetProcessor):
         Cuts and observables.
     """
 
+    step = "unfolding.select"
+
     def __init__(
         self,
         layout: Layout,
