@@ -37,6 +37,10 @@ def jets(manifest: Path, **settings: object) -> PartResult:
     return read(manifest, JetsSettings.model_validate(settings), 1)
 
 
+def nominal(result: PartResult) -> ak.Array:
+    return ak.from_arrow(next(result.tables.groups("nominal", 1_000_000)))
+
+
 @pytest.mark.parametrize("max_events", [None, 10])
 def test_a_skimmed_file_counts_its_own_events_and_keeps_the_sum_before(ntuple, max_events):
     with uproot.update(ntuple) as file:
@@ -58,10 +62,10 @@ def test_data_have_weight_one_and_no_truth_whatever_the_branches(ntuple):
     result = jets(manifest)
     assert list(result.tables) == ["nominal"]
     assert result.cutflow["nominal"]["all"] == {"events": EVENTS, "sum_of_weights": EVENTS}
-    rows = ak.from_arrow(result.tables["nominal"])
+    rows = nominal(result)
     assert len(rows) > 10
     assert ak.all(rows.weight == 1) and ak.all(rows.label == -1) and ak.all(np.isnan(rows.gen_pt))
-    simulated = ak.from_arrow(jets(ingest(ntuple)[0]).tables["nominal"])
+    simulated = nominal(jets(ingest(ntuple)[0]))
     assert ak.any(simulated.label == 0) and not ak.all(simulated.weight == 1)
 
 
@@ -109,11 +113,9 @@ def test_constituents_of_pfnano_without_the_rest_get_their_puppi_weights(shared_
     manifest, part = ingest(tmp_path / "linked.root")
     assert part.layout == "nanoaod"
     window = {"pt_min": 400, "pt_max": 5000, "jets_per_event": 10}
-    stored = ak.from_arrow(jets(manifest, selection=window).tables["nominal"])
+    stored = nominal(jets(manifest, selection=window))
     (tmp_path / "whole.root").symlink_to(shared_data / "pfnano.root")
-    whole = ak.from_arrow(
-        jets(ingest(tmp_path / "whole.root")[0], selection=window).tables["nominal"]
-    )
+    whole = nominal(jets(ingest(tmp_path / "whole.root")[0], selection=window))
     compared = 0
     for jet in stored:
         near = whole[(whole.event == jet.event) & (abs(whole.eta - jet.eta) < 0.02)]

@@ -95,7 +95,7 @@ def jets(manifest: Path, **reading: object) -> PartResult:
 
 
 def pt(result: PartResult) -> pa.ChunkedArray:
-    return pa.concat_tables(result.tables.groups("nominal", 1_000_000))["pt"]
+    return next(result.tables.groups("nominal", 1_000_000))["pt"]
 
 
 def requests_of_jets(server: Server, manifest: Path) -> int:
