@@ -73,11 +73,17 @@ if FIRMWARE.hls.build:
     FIRMWARE_REPORTS.append("build")
 
 
-def firmware_reports(name, models=FIRMWARE_NETWORKS, points=None):
-    """The reports of one kind of networks, where they are made."""
-    if name not in FIRMWARE_REPORTS:
-        return []
-    return firmware_points(f"{name}.json", models, points)
+def point_numbers(*reports):
+    """Numbers of all points: of networks also those of these reports that are made."""
+    made = [name for name in reports if name in FIRMWARE_REPORTS]
+    return [
+        *(
+            path
+            for name in ("network", "quantisation", *made)
+            for path in firmware_points(f"{name}.json", FIRMWARE_NETWORKS)
+        ),
+        *firmware_points("conifer.json", FIRMWARE_FORESTS),
+    ]
 
 
 def described_files(wildcards, suffix):
@@ -87,7 +93,6 @@ def described_files(wildcards, suffix):
         names = ["conifer.json", "conifer.tar.gz"]
     else:
         names = [
-            "quantisation.json",
             *(f"{name}.json" for name in FIRMWARE_REPORTS),
             *("hls4ml.tar.gz", "rtl.tar.gz", "netlist.v.gz"),
         ]
@@ -523,6 +528,7 @@ rule firmware_convert_trees:
         settings=lambda w: settings(
             "seed",
             f"firmware.models.{w.fw_forest}.points.{w.fw_point}",
+            f"firmware.models.{w.fw_forest}.replicas",
             "firmware.classes",
             "firmware.split",
             "firmware.stimuli",
@@ -644,15 +650,9 @@ rule firmware_describe:
 rule firmware_tabulate:
     input:
         inputs=result("firmware/census.json"),
-        networks=firmware_points("network.json", FIRMWARE_NETWORKS),
-        quantisation=firmware_points("quantisation.json", FIRMWARE_NETWORKS),
-        hls4ml=firmware_reports("hls4ml"),
-        rtl=firmware_reports("rtl"),
-        verilator=firmware_reports("verilator"),
-        synthesis=firmware_reports("synthesis"),
-        netlist=firmware_reports("netlist"),
-        placement=firmware_reports("placement"),
-        conifer=firmware_points("conifer.json", FIRMWARE_FORESTS),
+        points=point_numbers(
+            "hls4ml", "rtl", "verilator", "synthesis", "netlist", "placement"
+        ),
         evaluation=[
             result(f"firmware/evaluation/{model}.json") for model in FIRMWARE_MODELS
         ],
@@ -680,12 +680,8 @@ rule firmware_tabulate:
         "numbers of the firmware"
     shell:
         "fullchain firmware tabulate"
-        " --inputs {input.inputs:q} --networks {input.networks:q}"
-        " --quantisation {input.quantisation:q} --hls4ml {input.hls4ml:q} --rtl {input.rtl:q}"
-        " --verilator {input.verilator:q} --synthesis {input.synthesis:q}"
-        " --netlist {input.netlist:q} --placement {input.placement:q}"
-        " --conifer {input.conifer:q} --evaluation {input.evaluation:q}"
-        " --trigger {input.trigger:q}"
+        " --inputs {input.inputs:q} --points {input.points:q}"
+        " --evaluation {input.evaluation:q} --trigger {input.trigger:q}"
         " --metrics {output.metrics:q} --listed {output.tables:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
@@ -693,15 +689,7 @@ rule firmware_tabulate:
 rule firmware_plot:
     input:
         inputs=result("firmware/census.json"),
-        networks=firmware_points("network.json", FIRMWARE_NETWORKS),
-        quantisation=firmware_points("quantisation.json", FIRMWARE_NETWORKS),
-        hls4ml=firmware_reports("hls4ml"),
-        rtl=firmware_reports("rtl"),
-        verilator=firmware_reports("verilator"),
-        synthesis=firmware_reports("synthesis"),
-        netlist=firmware_reports("netlist"),
-        placement=firmware_reports("placement"),
-        conifer=firmware_points("conifer.json", FIRMWARE_FORESTS),
+        points=point_numbers("hls4ml", "rtl", "synthesis"),
         evaluation=[
             result(f"firmware/evaluation/{model}.json") for model in FIRMWARE_MODELS
         ],
@@ -734,11 +722,7 @@ rule firmware_plot:
         "figures of the firmware"
     shell:
         "fullchain firmware plot"
-        " --inputs {input.inputs:q} --networks {input.networks:q}"
-        " --quantisation {input.quantisation:q} --hls4ml {input.hls4ml:q} --rtl {input.rtl:q}"
-        " --verilator {input.verilator:q} --synthesis {input.synthesis:q}"
-        " --netlist {input.netlist:q} --placement {input.placement:q}"
-        " --conifer {input.conifer:q} --evaluation {input.evaluation:q}"
-        " --trigger {input.trigger:q}"
+        " --inputs {input.inputs:q} --points {input.points:q}"
+        " --evaluation {input.evaluation:q} --trigger {input.trigger:q}"
         " --training {input.training:q} --growth {input.growth:q} --index {output.index:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"

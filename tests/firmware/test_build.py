@@ -51,22 +51,6 @@ VSYNTH = """1. CLB Logic
 | DSPs      |    2 |     0 |          0 |     12288 |  0.02 |
 """
 
-ROWS = {
-    "LUT as Logic": 2100,
-    "LUT as Memory": 4,
-    "CLB Registers": 1502,
-    "CARRY8": 77,
-    "Register as Latch": 0,
-    "Register as Flip Flop": 1502,
-    "RAMB18": 0,
-    "URAM": 0,
-    "Block RAM Tile": 0,
-    "DSPs": 0,
-}
-UTILISATION = "".join(
-    f"| {name} | {used} | 0 | 0 | 12288 | <0.01 |\n" for name, used in ROWS.items()
-)
-
 
 def archive_of(folder: Path, files: dict[str, str]) -> Path:
     """Pack files by name."""

@@ -38,8 +38,8 @@ def vectors_of(network: FixedPointNetwork, number: int) -> stimuli.Stimuli:
     generator = np.random.default_rng(5)
     inputs = np.concatenate(
         [
-            stimuli.random_inputs(network, number, generator),
-            stimuli.extreme_inputs(network, 100, generator),
+            stimuli.random_inputs(network.inputs.format, network.input_shape, number, generator),
+            stimuli.extreme_inputs(network.inputs.format, network.input_shape, 100, generator),
         ]
     )
     jets = number // 2
@@ -210,7 +210,9 @@ def test_the_module_for_hls4ml_is_the_network(random_network: Make, kind: str) -
     network = random_network((4, 6, 3), candidates=candidates, norm=kind == "norm", seed=7)
     if kind == "flatten":
         network = flattened(network)
-    inputs = stimuli.random_inputs(network, 300, np.random.default_rng(1))
+    inputs = stimuli.random_inputs(
+        network.inputs.format, network.input_shape, 300, np.random.default_rng(1)
+    )
     with torch.no_grad():
         found = ConvertibleNetwork(network, formats=True)(torch.from_numpy(inputs)).numpy()
     np.testing.assert_array_equal(found, network.evaluate(inputs))

@@ -51,6 +51,15 @@ def test_a_model_needs_a_point() -> None:
     refused({"firmware": {"models": {"x": model}}}, "at least one way to quantise")
 
 
+def test_two_points_of_one_name_in_figures() -> None:
+    models = {
+        "jets": {"kind": "network", "points": {"small_8b": {}, "learned": None}},
+        "jets_small": {"kind": "network", "points": {"8b": {}, "learned": None}},
+    }
+    wanted = r"models\.jets\.points\.small_8b and models\.jets_small\.points\.8b are both called"
+    refused({"firmware": {"models": models}}, f"{wanted} jets_small_8b")
+
+
 def test_without_the_default_samples_the_stage_is_left_out() -> None:
     own = {"kind": "generated", "process": "qcd", "events": 100, "pthat_min": 500.0}
     values = {"ntuples": {"keep_default_samples": False, "samples": {"mine": own}}}

@@ -127,7 +127,9 @@ def test_a_network_survives_its_file(tmp_path: Path) -> None:
         fixed_network.write(path, network, {"model": "small"})
         again, about = fixed_network.read(path)
         assert about == {"model": "small"}
-        inputs = stimuli.random_inputs(network, 500, np.random.default_rng(0))
+        inputs = stimuli.random_inputs(
+            network.inputs.format, network.input_shape, 500, np.random.default_rng(0)
+        )
         np.testing.assert_array_equal(network.evaluate(inputs), again.evaluate(inputs))
 
 
@@ -160,12 +162,12 @@ def test_quantities_without_a_number_are_named() -> None:
 def test_random_vectors_reach_all_values_and_extreme_ones_the_ends() -> None:
     network = small_network()
     generator = np.random.default_rng(0)
-    random = stimuli.random_inputs(network, 5000, generator)
+    random = stimuli.random_inputs(network.inputs.format, network.input_shape, 5000, generator)
     for column in random.T:
         assert len(np.unique(column)) == 2**6
     numbers = network.inputs.format
     np.testing.assert_array_equal(random, numbers.quantise(random))
-    extreme = stimuli.extreme_inputs(network, 50, generator)
+    extreme = stimuli.extreme_inputs(network.inputs.format, network.input_shape, 50, generator)
     assert set(np.unique(extreme)) == {-4.0, 3.875}
     assert (extreme[0] == -4.0).all() and (extreme[1] == 3.875).all()
 

@@ -57,16 +57,19 @@ def test_the_front_holds_what_nothing_beats():
     assert front([]) == []
 
 
-def test_the_smallest_design_is_one_that_loses_at_most_one_percent():
+def test_the_smallest_design_is_one_that_loses_at_most_one_percent_on_the_validation_part():
     found = [
-        design("large", 5000, 0.80, -0.001),
-        design("middle", 2000, 0.792, -0.009),
-        # Equal to its own float model, which is no good.
-        design("small", 500, 0.785, 0.0),
+        design("large", 5000, 0.70, validation=(0.801, 0.80)),
+        design("middle", 2000, 0.70, validation=(0.801, 0.792)),
+        # Equal to its own float model, which is no good; the best one on the test part.
+        design("small", 500, 0.90, validation=(0.785, 0.785)),
+        design("not judged", 100, 0.95),
+        design("not synthesised", None, 0.70, validation=(0.79, 0.80)),
     ]
     assert smallest(found).point == "middle"
     assert smallest(found, 0.02).point == "small"
     assert smallest(found[:0]) is None
+    assert smallest(found[3:]) is None
 
 
 def judged(model="m", seed=1, bits=2.0):
@@ -105,6 +108,8 @@ def known_points():
     }  # fmt: skip
     one = {"model": "m", "point": "exact", "rtl": rtl, "synthesis": synthesis}
     one["census"] = {"ebops": 1100, "mean_weight_bits": 1.5}
+    accuracies = {"float": {"accuracy": [0.71, 0.01]}, "quantised": {"accuracy": [0.69, 0.01]}}
+    one["quantisation"] = {"performance": accuracies}
     return [one]
 
 
@@ -114,7 +119,11 @@ def test_designs_join_what_steps_wrote(evaluation):
     known, unknown = found
     assert (known.lut, known.dsp, known.stages, known.latency) == (1000, 0, 5, 25.0)
     assert (known.ebops, known.estimate) == (1100, 900)
-    assert unknown.lut is None and unknown.latency is None
+    assert known.validation == (0.71, 0.69)
+    assert unknown.lut is None and unknown.latency is None and unknown.validation is None
+    performance = known_points()[0]["quantisation"]["performance"]
+    trees = {"model": "m", "point": "off", "conifer": {"performance": performance}}
+    assert pareto.designs([evaluation], [trees])[1].validation == (0.71, 0.69)
     numbers = evaluation["points"]["exact"]["quantised"]["numbers"]
     assert list(known.accuracy) == numbers["balanced_accuracy"]
     assert pareto.designs([{**evaluation, "kind": "anomaly"}], []) == []
@@ -146,8 +155,12 @@ def test_the_area_of_an_anomaly_score_is_not_said_to_be_one_of_classes(evaluatio
 
 
 def test_the_smallest_design_stands_in_the_metrics():
-    rows = pareto_numbers.metrics([design("a", 700, 0.7, -0.005, ff=10, dsp=0, stages=4)])
+    more = {"ff": 10, "dsp": 0, "stages": 4, "validation": (0.8, 0.8)}
+    rows = pareto_numbers.metrics([design("a", 700, 0.7, -0.005, **more)])
     values = {row.name: row.value for row in rows}
+    accuracy = next(row for row in rows if row.name == "pareto.smallest.balanced_accuracy")
+    assert (accuracy.value, accuracy.uncertainty) == (0.7, 0.005)
+    assert "on the test part; the design is chosen on the validation part" in accuracy.note
     assert values["pareto.smallest.lut"] == 700 and values["pareto.smallest.dsp"] == 0
     assert values["pareto.front"] == 1
     assert pareto_numbers.metrics([design("a", None, 0.7)]) == []
@@ -214,13 +227,15 @@ def test_files_of_points_are_known_by_their_folders(tmp_path, random_network):
         (folder / "rtl.json").write_text('{"stages": 3}')
         paths.append(folder / "rtl.json")
     fixed_network.write(tmp_path / "m/b/network.json", random_network(), {})
-    found = by_point({"rtl": paths, "census": [tmp_path / "m/b/network.json"]})
+    found = by_point([*paths, tmp_path / "m/b/network.json"])
     assert [(one["model"], one["point"]) for one in found] == [("m", "a"), ("m", "b")]
     assert [one["point"] for one in having(found, "rtl", "census")] == ["b"]
     assert in_one(found, "rtl")[0] == {"stages": 3, "model": "m", "point": "a"}
     assert set(named(found, "rtl")) == {"m_a", "m_b"}
     with pytest.raises(InputError, match="a second rtl of m, a"):
-        by_point({"rtl": [paths[0], paths[0]]})
+        by_point([paths[0], paths[0]])
+    with pytest.raises(InputError, match=r"m/a/rlt\.json: .* no kind rlt, only network, .*conifer"):
+        by_point([tmp_path / "m/a/rlt.json"])
 
 
 class Page(HTMLParser):
@@ -301,6 +316,8 @@ def test_the_page_shows_all_that_is_known_of_a_point(written, tmp_path):
     page = Page(text)
     rows = {row[0]: row for row in page.tables["exactness"]}
     assert rows["Verilog"][1:4] == ["quantised model", "1\u202f020", "0"]
+    # That of the evaluation is the same comparison.
+    assert "rtl" not in rows
     assert rows["netlist of Yosys"][1:4] == ["Verilog", "1\u202f020", "3"]
     assert len(rows["rtl.tar.gz"][2]) == 64
     resources = {row[0]: row for row in page.tables["resources"]}
@@ -334,6 +351,8 @@ def test_the_page_of_trees_shows_what_conifer_found(written, tmp_path):
 def test_the_page_of_trees_needs_no_network(written):
     text = written(networks=[], numbers=[], archives=[])
     page = Page(text)
+    # Without the report of the emulation its comparison is that of the evaluation.
+    assert page.tables["exactness"][1][:4] == ["rtl", "quantised model", "1\u202f020", "0"]
     assert "architecture" not in page.tables
     assert "Not synthesised" in text and "No project was given" in text
 

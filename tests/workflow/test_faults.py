@@ -208,7 +208,7 @@ def firmware(planned, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ste
     )
     network.check()
     fixed_network.write(folder / "network.json", network, {})
-    inputs = stimuli.random_inputs(network, 2000, generator)
+    inputs = stimuli.random_inputs(network.inputs.format, network.input_shape, 2000, generator)
     stimuli.write(
         folder / "stimuli.h5",
         stimuli.Stimuli(

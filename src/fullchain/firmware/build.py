@@ -40,6 +40,19 @@ def main(
     write_text(report, json.dumps({"reports": reports}, indent=1, allow_nan=False) + "\n")
 
 
+def _program(*names: str) -> str:
+    return vendor_tools.program(
+        *names,
+        setting="firmware.hls.build",
+        instead="leave it out of firmware.hls.build: firmware synthesise gives figures by the open "
+        "route (Yosys) without vendor tools",
+    )
+
+
+def _run(command: list[str], folder: Path, chosen: HlsSettings) -> None:
+    vendor_tools.run(command, folder, chosen.build_timeout, "firmware.hls.build_timeout")
+
+
 def _project(folder: Path, backend: str) -> Path:
     if not (folder / backend).is_dir():
         raise InputError(
@@ -51,8 +64,8 @@ def _project(folder: Path, backend: str) -> Path:
 
 
 def _vitis(folder: Path, chosen: HlsSettings) -> list[Report]:
-    name = vendor_tools.program("vitis-run", "vitis_hls")
-    versions = [vendor_tools.version(one) for one in (name, vendor_tools.program("vivado"))]
+    name = _program("vitis-run", "vitis_hls")
+    versions = [vendor_tools.version(one) for one in (name, _program("vivado"))]
     project = _project(folder, "Vitis")
     options = {"reset": 1, "csim": 0, "synth": 1, "cosim": 0, "validation": 0}
     options |= {"export": 0, "vsynth": 1, "fifo_opt": 0}
@@ -61,24 +74,24 @@ def _vitis(folder: Path, chosen: HlsSettings) -> list[Report]:
     (project / "build_opt.tcl").write_text(text, encoding="utf-8")
     old = [name, "-f", "build_prj.tcl"]
     new = [name, "--mode", "hls", "--tcl", "build_prj.tcl"]
-    vendor_tools.run(old if name == "vitis_hls" else new, project, chosen.build_timeout)
+    _run(old if name == "vitis_hls" else new, project, chosen)
     return hls_reports.hls(project, "Vitis HLS", *versions)
 
 
 def _vivado_hls(folder: Path, chosen: HlsSettings) -> list[Report]:
-    name = vendor_tools.program("vivado_hls")
-    versions = [vendor_tools.version(one) for one in (name, vendor_tools.program("vivado"))]
+    name = _program("vivado_hls")
+    versions = [vendor_tools.version(one) for one in (name, _program("vivado"))]
     project = _project(folder, "Vivado")
     options = "reset=1 csim=0 synth=1 cosim=0 validation=0 export=0 vsynth=1 fifo_opt=0"
-    vendor_tools.run([name, "-f", "build_prj.tcl", options], project, chosen.build_timeout)
+    _run([name, "-f", "build_prj.tcl", options], project, chosen)
     return hls_reports.hls(project, "Vivado HLS", *versions)
 
 
 def _oneapi(folder: Path, chosen: HlsSettings) -> list[Report]:
-    compiler, cmake, make = (vendor_tools.program(name) for name in ("icpx", "cmake", "make"))
+    compiler, cmake, make = (_program(name) for name in ("icpx", "cmake", "make"))
     version = vendor_tools.version(compiler)
     project = _project(folder, "oneAPI") / "build"
     project.mkdir(exist_ok=True)
-    vendor_tools.run([cmake, ".."], project, chosen.build_timeout)
-    vendor_tools.run([make, "report"], project, chosen.build_timeout)
+    _run([cmake, ".."], project, chosen)
+    _run([make, "report"], project, chosen)
     return hls_reports.oneapi(project.parent, version)

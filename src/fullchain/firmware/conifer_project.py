@@ -24,9 +24,6 @@ from fullchain.firmware.forest import FixedForest
 
 Array = NDArray[np.float64]
 
-PART = "xcvu13p-flga2577-2-e"
-"""FPGA that projects name."""
-
 NAME = "forest"
 
 
@@ -63,13 +60,24 @@ def ensemble(fixed: FixedForest) -> dict[str, Any]:
     }
 
 
-def write(
-    fixed: FixedForest, backend: str, folder: Path, part: str = PART, clock_period: float = 5.0
-) -> Any:
+def write(fixed: FixedForest, backend: str, folder: Path, part: str, clock_period: float) -> Any:
     """Write the project of a backend (cpp, xilinxhls, vhdl), and give conifer's model.
 
     Nothing in it depends on time, host or place. In VHDL, inputs keep their own number of bits,
     where conifer has one for inputs and scores, and the padding of its adder tree is driven to 0.
+
+    Parameters
+    ----------
+    fixed
+        The trees.
+    backend
+        As conifer names it.
+    folder
+        Where the project is written.
+    part
+        FPGA that it names.
+    clock_period
+        That the HLS project asks for [ns].
 
     Raises
     ------

@@ -13,15 +13,15 @@ from fullchain.errors import InputError
 from fullchain.firmware import conifer_project, forest_file, ghdl, project_archive
 from fullchain.firmware import stimuli as vectors
 from fullchain.firmware import tree_synthesis as synthesis
-from fullchain.firmware.fixed_network import FixedPointNetwork
-from fullchain.firmware.forest import FixedForest, quantised
-from fullchain.firmware.forest_settings import ForestPointSettings
+from fullchain.firmware.forest import FixedForest, Forest, quantised
+from fullchain.firmware.forest_performance import judged, validation_part
+from fullchain.firmware.forest_settings import ForestPointSettings, ForestSettings
+from fullchain.firmware.jet_vectors import jet_vectors
 from fullchain.firmware.stimuli import Stimuli
 from fullchain.firmware.stimuli_settings import StimuliSettings
 from fullchain.firmware.trigger_jets import Labelled, labelled
 from fullchain.learning.parts_settings import PartsSettings
-from fullchain.learning.split import TEST
-from fullchain.seeds import stream
+from fullchain.seeds import derive, stream
 from fullchain.step import Given, Input, Option, Output
 from fullchain.tagging.class_settings import classes_of
 
@@ -35,7 +35,7 @@ def main(
     stimuli: Annotated[Path, Output("inputs and expected outputs, HDF5")],
     archive: Annotated[Path, Output("C++, HLS and VHDL projects, tar.gz")],
     outputs: Annotated[Path, Output("outputs of the C++ emulation, HDF5")],
-    report: Annotated[Path, Output("comparisons, latency and resources, JSON")],
+    report: Annotated[Path, Output("comparisons, performance, latency and resources, JSON")],
     settings: Given,
 ) -> None:
     """Read trees and jets, write vectors, projects, outputs of the emulation and report."""
@@ -48,9 +48,10 @@ def main(
         raise InputError(f"{trained}: trees of other classes than firmware.classes; grow again")
     fixed = quantised(forest, chosen.input_bits, chosen.score_bits, chosen.score_integer)
     everything = labelled(jets, classes, parts.validation, parts.test, settings.seed)
-    tested = everything.where(everything.part == TEST)
     generator = stream(settings.seed, "firmware", model, "stimuli")
-    made = _vectors(fixed, tested, wanted, generator)
+    made = jet_vectors(fixed.inputs, 0, fixed.evaluate, everything, wanted, generator)
+    replicas = settings.model(f"firmware.models.{model}", ForestSettings).replicas
+    seed = derive(settings.seed, "firmware", model, "trees")
     content: dict[str, Any] = {
         "model": model,
         "point": point,
@@ -64,6 +65,7 @@ def main(
         "cuts": forest.cuts,
         "depth": forest.depth,
         "saturated_thresholds": fixed.saturated,
+        "performance": _performance(forest, fixed, everything, replicas, seed),
         "emulations": {},
     }
     found = made.outputs
@@ -100,28 +102,20 @@ def main(
     write_text(report, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def _vectors(
-    fixed: FixedForest, tested: Labelled, wanted: StimuliSettings, generator: np.random.Generator
-) -> Stimuli:
-    # A network without layers has the inputs of the forest, which is all that vectors need.
-    bare = FixedPointNetwork(fixed.inputs, 0, (), ())
-    pieces = [
-        tested.jets.inputs_of(fixed.inputs, 0),
-        vectors.random_inputs(bare, wanted.random, generator),
-        vectors.extreme_inputs(bare, wanted.extreme, generator),
-    ]
-    inputs = np.concatenate(pieces)
-    return Stimuli(
-        inputs,
-        fixed.evaluate(inputs),
-        np.repeat(np.arange(3, dtype=np.int8), [len(piece) for piece in pieces]),
-        {
-            **tested.jets.scalars,
-            "target": tested.target.astype(np.int64),
-            "sample": tested.sample.astype(np.int64),
-        },
-        tested.samples,
-    )
+def _performance(
+    forest: Forest, fixed: FixedForest, jets: Labelled, replicas: int, seed: int
+) -> dict[str, Any]:
+    """Give accuracy and AUC on the validation part, in floating point and quantised."""
+    validation = validation_part(jets)
+    quantities = validation.jets.quantities(forest.names, 0)
+    scores = {
+        "float": forest.evaluate(forest.inputs_of(quantities)),
+        "quantised": fixed.evaluate(fixed.inputs.quantise(quantities)),
+    }
+    return {
+        name: judged(values, validation, forest.classes, replicas, seed)
+        for name, values in scores.items()
+    }
 
 
 def _simulated(fixed: FixedForest, made: Stimuli, folder: Path, most: int) -> dict[str, Any]:

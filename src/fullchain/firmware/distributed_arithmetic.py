@@ -35,10 +35,10 @@ INPUT, SELECTION, TABLE, ADDITIONS = -1, 6, 8, (0, 1, 4)
 class Method:
     """How logic is made; the fields are those of `RtlSettings` of the same name."""
 
-    delay_constraint: int | None = 2
-    adder_size: int = 1
-    carry_size: int | None = None
-    table_bits: int = 8
+    delay_constraint: int | None
+    adder_size: int
+    carry_size: int | None
+    table_bits: int
 
     @property
     def hardware(self) -> HWConfig:

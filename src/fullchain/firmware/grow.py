@@ -4,17 +4,14 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-
 from fullchain.atomic import write_text
 from fullchain.firmware import forest_file
+from fullchain.firmware.forest_performance import judged, validation_part
 from fullchain.firmware.forest_settings import ForestSettings
 from fullchain.firmware.tree_growth import forest_of
 from fullchain.firmware.trigger_jets import labelled
-from fullchain.firmware.validation_performance import judge_classes
 from fullchain.learning.parts_settings import PartsSettings
-from fullchain.learning.roc import event_numbers
-from fullchain.learning.split import TRAIN, VALIDATION
+from fullchain.learning.split import TRAIN
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
 from fullchain.tagging.class_settings import classes_of
@@ -28,14 +25,16 @@ def main(
     history: Annotated[Path, Output("losses, size and performance, JSON")],
     settings: Given,
 ) -> None:
-    """Read jets, grow trees, write them and how good they are, at each of their precisions."""
+    """Read jets, grow trees, write them and how good they are in floating point.
+
+    How good their fixed-point versions are is written by `convert_trees`.
+    """
     chosen = settings.model(f"firmware.models.{model}", ForestSettings)
     parts = settings.model("firmware.split", PartsSettings)
     classes = classes_of(settings["firmware.classes"])
     everything = labelled(jets, classes, parts.validation, parts.test, settings.seed)
-    known = everything.target >= 0
-    training = everything.where(known & (everything.part == TRAIN))
-    validation = everything.where(known & (everything.part == VALIDATION))
+    training = everything.where((everything.target >= 0) & (everything.part == TRAIN))
+    validation = validation_part(everything)
     seed = derive(settings.seed, "firmware", model, "trees")
     quantities = (
         training.jets.quantities(chosen.features, 0),
@@ -45,14 +44,7 @@ def main(
     forest, losses = forest_of(
         quantities, (training.target, validation.target), names, chosen, seed
     )
-    scalars = validation.jets.scalars
-    identity = (scalars[name] for name in ("run", "luminosityBlock", "event"))
-    # Samples may have events of the same numbers.
-    event = event_numbers(validation.sample, *identity)
-
-    def judged(scores: np.ndarray) -> dict[str, tuple[float, float]]:
-        return judge_classes(scores, validation.target, event, names, chosen.replicas, seed)
-
+    scores = forest.evaluate(forest.inputs_of(quantities[1]))
     content = {
         "model": model,
         "kind": "trees",
@@ -64,7 +56,7 @@ def main(
         "trees": len(forest.trees),
         "cuts": forest.cuts,
         "depth": forest.depth,
-        "float": judged(forest.evaluate(forest.inputs_of(quantities[1]))),
+        "float": judged(scores, validation, names, chosen.replicas, seed),
     }
     forest_file.write(trained, forest, {"model": model})
     write_text(history, json.dumps(content, indent=1, allow_nan=False) + "\n")

@@ -63,9 +63,7 @@ class Emulation:
     results: int
     layers: dict[str, int]
 
-    def run(
-        self, inputs: Array, rows_at_once: int = 8192
-    ) -> Iterator[tuple[Array, dict[str, Array]]]:
+    def run(self, inputs: Array, rows_at_once: int = 8192) -> Iterator[Made]:
         """Give outputs and outputs of all layers, some vectors after the other.
 
         Parameters

@@ -85,7 +85,8 @@ class ConvertibleNetwork(nn.Module):
         for number, layer in enumerate(network.layers, start=1):
             name = step_name(number, layer)
             if isinstance(layer, Dense):
-                weight, bias = (_kept(layer, values, formats) for values in _constants(layer))
+                constants = (layer.weight, layer.bias)
+                weight, bias = (_kept(layer, values, formats) for values in constants)
                 self.add_module(name, _linear(weight, bias))
                 if layer.activation == "relu":
                     self.add_module(f"{name}_relu", nn.ReLU())
@@ -108,10 +109,6 @@ class ConvertibleNetwork(nn.Module):
         for module in self.children():
             inputs = module(inputs)
         return inputs
-
-
-def _constants(layer: Dense) -> tuple[Array, Array]:
-    return layer.weight, layer.bias
 
 
 def _kept(layer: Dense | Sum, values: Array, formats: bool) -> Array:

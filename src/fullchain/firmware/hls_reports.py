@@ -1,8 +1,8 @@
 """Reports of vendor tools as the numbers that the open synthesis gives too.
 
 Every report has `tool`, `label`, and the counts `lut`, `ff`, `dsp` (and others where the tool has
-them), as exact integers. The label says what was done: estimates of C synthesis, synthesised and
-routed designs must not be set side by side without it.
+them), as exact integers. The label says what was done: estimates and synthesised designs must not
+be set side by side without it.
 """
 
 import io

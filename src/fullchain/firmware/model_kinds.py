@@ -1,4 +1,4 @@
-"""Kinds of models, and what the anomaly score of those that have one is made of."""
+"""Kinds of models: what their anomaly scores are made of, and how trees are emulated."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -7,3 +7,10 @@ AnomalyScore = Literal["latent", "reconstruction"]
 
 ANOMALY_SCORES: Mapping[str, AnomalyScore] = {"anomaly": "latent", "autoencoder": "reconstruction"}
 """By kind; other kinds tell classes apart."""
+
+TREE_EMULATIONS: Mapping[str, str] = {
+    "cpp": "C++ emulation",
+    "hls": "HLS emulation",
+    "vhdl": "VHDL in GHDL",
+}
+"""Emulations of trees in `conifer.json`, and how readers know them."""

@@ -31,6 +31,8 @@ class Design:
         Of synthesis.
     estimate
         LUTs that the program that wrote the Verilog expected.
+    validation
+        Balanced accuracies on the validation part: of the float model, and quantised.
     label
         What synthesis was made with.
     stages, latency
@@ -52,6 +54,7 @@ class Design:
     stages: int | None = None
     latency: float | None = None
     label: str = ""
+    validation: Pair | None = None
 
     @property
     def name(self) -> str:
@@ -69,7 +72,8 @@ def designs(
     evaluations
         JSON of `evaluate`, one for each model.
     points
-        Entries of `point_files.by_point` with any of `census`, `rtl`, `synthesis`, `conifer`.
+        Entries of `point_files.by_point` with any of `census`, `quantisation`, `rtl`, `synthesis`,
+        `conifer`.
     """
     known = {(one["model"], one["point"]): one for one in points}
     return [
@@ -90,6 +94,7 @@ def _design(
     synthesis = synthesis or conifer.get("synthesis", {})
     stages = rtl.get("stages", conifer.get("vhdl", {}).get("latency"))
     clock = rtl.get("clock_period")
+    performance = (known.get("quantisation") or conifer).get("performance")
     return Design(
         judged["model"],
         name,
@@ -106,6 +111,9 @@ def _design(
         stages,
         None if stages is None or clock is None else stages * clock,
         str(synthesis.get("label", "")),
+        None
+        if performance is None
+        else (performance["float"]["accuracy"][0], performance["quantised"]["accuracy"][0]),
     )
 
 
@@ -133,9 +141,14 @@ def front(found: Sequence[Design]) -> list[Design]:
 def smallest(found: Sequence[Design], loss: float = ALLOWED_LOSS) -> Design | None:
     """Give the design with the fewest LUTs that loses at most `loss` against the best float model.
 
-    A design that was made: nothing is interpolated. None where there is none. It is chosen on the
-    jets that its accuracy is measured on.
+    A design that was made: nothing is interpolated. None where there is none. It is chosen by
+    accuracies on the validation part, so that those on the test part are not favoured.
     """
-    best = max((one.accuracy[0] - one.loss[0] for one in found), default=0.0)
-    good = [one for one in found if one.lut is not None and one.accuracy[0] >= best - loss]
-    return min(good, key=lambda one: (one.lut or 0, -one.accuracy[0]), default=None)
+    known = [(one, one.validation) for one in found if one.validation is not None]
+    best = max((accuracies[0] for _, accuracies in known), default=0.0)
+    good = [
+        (one.lut, -accuracies[1], place)
+        for place, (one, accuracies) in enumerate(known)
+        if one.lut is not None and accuracies[1] >= best - loss
+    ]
+    return known[min(good)[2]][0] if good else None

@@ -107,10 +107,26 @@ def _logarithmic(ax: Axes, low: float, high: float) -> None:
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _finish(ours: Axes, theirs: Axes, xlabel: str) -> None:
+def _make_room(ax: Axes, above: float, below: float = 0.0) -> None:
+    """Widen a linear y axis by parts of its length.
+
+    `plotting.finish` draws it from 0, where accuracies would be a line at the top.
+    """
+    low, high = ax.get_ylim()
+    ax.set_ylim(low - below * (high - low), high + above * (high - low))
+
+
+def _finish(ax: Axes, xlabel: str, ylabel: str) -> None:
+    """Name the axes, list the models above the points, and write the label."""
+    _make_room(ax, 0.3)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.legend(loc="upper left", ncols=2)
+    plotting.label(ax, right="")
+
+
+def _finish_beside(ours: Axes, theirs: Axes, xlabel: str) -> None:
     for ax, ylabel in ((ours, "balanced accuracy [%]"), (theirs, "accuracy [%]")):
-        low, high = ax.get_ylim()
-        ax.set_ylim(low - 0.05 * (high - low), high + 0.4 * (high - low))
+        _make_room(ax, 0.4, 0.05)
         ax.set_xlabel(xlabel)
         ax.set_ylabel(ylabel)
         ax.legend(loc="upper left", fontsize=10, ncols=2)
@@ -136,7 +152,7 @@ def _lut(found: Sequence[Design]) -> tuple[Figure, str]:
     sizes = [float(one.lut or 0) for one in found]
     _logarithmic(ours, max(min(sizes), 1.0) / 2, 4 * max(sizes))
     _logarithmic(theirs, 500.0, 400_000.0)
-    _finish(ours, theirs, "LUT")
+    _finish_beside(ours, theirs, "LUT")
     return fig, (
         f"Accuracy against LUTs: left our designs ({labels(found)}), each class counting the "
         "same, with errors from a bootstrap over events; the dashed line is the front, on which no "
@@ -149,11 +165,7 @@ def _ebops(found: Sequence[Design]) -> tuple[Figure, str]:
     _draw(ax, found, lambda one: float(one.ebops or 0), _accuracy)
     counts = [float(one.ebops or 0) for one in found]
     _logarithmic(ax, max(min(counts), 1.0) / 2, 3 * max(counts))
-    low, high = ax.get_ylim()
-    ax.set_ylim(low, high + 0.3 * (high - low))
-    ax.set(xlabel="effective bit operations (EBOPs)", ylabel="balanced accuracy [%]")
-    ax.legend(loc="upper left", ncols=2)
-    plotting.label(ax, right="")
+    _finish(ax, "effective bit operations (EBOPs)", "balanced accuracy [%]")
     return fig, (
         "Accuracy against effective bit operations: the sum over products of the bits of weight "
         "and input, which a network is trained to keep few. Errors are from a bootstrap over "
@@ -168,7 +180,7 @@ def _latency(found: Sequence[Design]) -> tuple[Figure, str]:
     _published(theirs, lambda one: one.latency)
     ours.set_xlim(0, 1.4 * max(one.latency or 0.0 for one in found))
     _logarithmic(theirs, 1.0, 200.0)
-    _finish(ours, theirs, "latency [ns]")
+    _finish_beside(ours, theirs, "latency [ns]")
     return fig, (
         "Accuracy against latency: left our designs, stages of the pipeline times the period of "
         "the clock that the constraints ask for, which no placed design has confirmed; right "
@@ -200,8 +212,7 @@ def _estimate(found: Sequence[Design]) -> tuple[Figure, str]:
     left.set_ylim(bottom, 3 * top)
     left.set(xlabel="effective bit operations (EBOPs)", ylabel=f"LUT ({labels(found)})")
     right.set(xlabel=f"LUT ({labels(found)})", ylabel="LUTs, estimate over synthesis")
-    low, high = right.get_ylim()
-    right.set_ylim(low - 0.1 * (high - low), high + 0.3 * (high - low))
+    _make_room(right, 0.3, 0.1)
     left.legend(loc="upper left", fontsize=10)
     return fig, (
         "Resource estimates against synthesis: left LUTs against effective bit operations, right "
@@ -215,11 +226,7 @@ def _bits(found: Sequence[Design]) -> tuple[Figure, str]:
     _draw(ax, found, lambda one: one.weight_bits or 0.0, lambda one: one.auc)
     low, high = ax.get_xlim()
     ax.set_xlim(max(0.0, low - 0.1 * (high - low)), high + 0.2 * (high - low))
-    low, high = ax.get_ylim()
-    ax.set_ylim(low, high + 0.3 * (high - low))
-    ax.set(xlabel="mean bits of a weight", ylabel="AUC, mean over classes")
-    ax.legend(loc="upper left", ncols=2)
-    plotting.label(ax, right="")
+    _finish(ax, "mean bits of a weight", "AUC, mean over classes")
     return fig, (
         "AUC against bit width: mean over classes of the area under the curve against the rest, "
         "and mean over all weights of their bits from the first to the last 1, pruned weights with "

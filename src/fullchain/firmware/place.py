@@ -22,7 +22,7 @@ def main(
 ) -> None:
     """Map to an ECP5, place where it is small enough, write."""
     chosen = settings.model("firmware.synthesis", SynthesisSettings).placement
-    top = rtl_ports.read(rtl)[0].top
+    top = rtl_ports.read(rtl).top
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         project = rtl_project.unpack(archive, top, folder)

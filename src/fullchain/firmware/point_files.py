@@ -1,6 +1,6 @@
 """Saved numbers of points, by model and point."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,19 @@ from fullchain.saved_numbers import read_numbers
 
 STAGE = "firmware"
 CENSUS = "census"
+NETWORK = "network"
+KINDS = (
+    NETWORK,
+    "quantisation",
+    "hls4ml",
+    "rtl",
+    "verilator",
+    "synthesis",
+    "netlist",
+    "placement",
+    "conifer",
+)
+"""Names of files of points, without `.json`."""
 
 Content = dict[str, Any]
 
@@ -20,26 +33,31 @@ def network_census(path: Path) -> Content:
     return census(fixed_network.read(path)[0])
 
 
-def by_point(files: Mapping[str, Sequence[Path]]) -> list[Content]:
+def by_point(files: Sequence[Path]) -> list[Content]:
     """Give all that is known of each point, in the order in which points are first named.
 
-    Each entry has `model`, `point` and, under the names of `files`, what the files of that point
-    hold. Files of points lie in folders MODEL/POINT, whatever they are called. Those under `census`
-    are networks, of which the census is given.
+    Each entry has `model`, `point` and, under their kinds, what the files of that point hold. Files
+    are MODEL/POINT/KIND.json with a kind of `KINDS`; of networks the census is given, as `census`.
 
     Raises
     ------
     InputError
-        A file is no JSON of this stage, or there are two of a kind for one point.
+        A file is of no such kind or no JSON of this stage, or there are two of a kind for one
+        point.
     """
     found: dict[tuple[str, str], Content] = {}
-    for kind, paths in files.items():
-        for path in paths:
-            model, point = path.absolute().parts[-3:-1]
-            entry = found.setdefault((model, point), {"model": model, "point": point})
-            if kind in entry:
-                raise InputError(f"{path}: a second {kind} of {model}, {point}")
-            entry[kind] = network_census(path) if kind == CENSUS else read_numbers(path, STAGE)
+    for path in files:
+        if path.stem not in KINDS:
+            raise InputError(
+                f"{path}: files of points are MODEL/POINT/KIND.json, and there is no kind "
+                f"{path.stem}, only {', '.join(KINDS)}"
+            )
+        kind = CENSUS if path.stem == NETWORK else path.stem
+        model, point = path.absolute().parts[-3:-1]
+        entry = found.setdefault((model, point), {"model": model, "point": point})
+        if kind in entry:
+            raise InputError(f"{path}: a second {path.stem} of {model}, {point}")
+        entry[kind] = network_census(path) if kind == CENSUS else read_numbers(path, STAGE)
     return list(found.values())
 
 
@@ -49,7 +67,7 @@ def having(points: Sequence[Content], *kinds: str) -> list[Content]:
 
 
 def named(points: Sequence[Content], kind: str) -> dict[str, Any]:
-    """Give numbers of a kind by MODEL_POINT."""
+    """Give numbers of a kind by MODEL_POINT, which the settings make sure is of one point."""
     return {f"{one['model']}_{one['point']}": one[kind] for one in having(points, kind)}
 
 

@@ -1,6 +1,5 @@
 """The page of a point as HTML: self-contained, the same bytes for the same numbers."""
 
-import hashlib
 import importlib.resources
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +8,9 @@ from typing import Any
 
 import jinja2
 
+from fullchain.checksums import checksum
 from fullchain.firmware.fixed_network import FixedPointNetwork
+from fullchain.firmware.model_kinds import TREE_EMULATIONS
 from fullchain.firmware.network_census import census, fixed_type
 from fullchain.paper.rounding import rounded
 
@@ -18,8 +19,8 @@ TEMPLATE = "point_page.html.j2"
 
 __data__ = ("point_page.html.j2",)
 
-TREES = {"cpp": "C++ emulation", "hls": "HLS emulation", "vhdl": "VHDL in GHDL"}
-CHUNK = 1 << 20
+REPORTED = {"conifer": "conifer", "hls4ml": "hls4ml", "rtl": "verilator"}
+"""Emulations that a report of their own compares, and its name."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,7 @@ class Archive:
     @classmethod
     def of(cls, path: Path) -> "Archive":
         """Give name, bytes and SHA-256 of a file."""
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while piece := file.read(CHUNK):
-                digest.update(piece)
-        return cls(path.name, path.stat().st_size, digest.hexdigest())
+        return cls(path.name, path.stat().st_size, checksum(path))
 
 
 @dataclass(frozen=True)
@@ -136,14 +133,8 @@ def names_of(evaluation: Content) -> list[str]:
 def comparisons(judged: Content, known: Content) -> list[dict[str, Any]]:
     """Give each comparison to the bit: what with what, vectors and mismatches by origin."""
     rows = []
-    reported = {
-        "conifer": "conifer",
-        "hls4ml": "hls4ml",
-        "rtl": "verilator",
-        "verilator": "verilator",
-    }
     for name, entry in judged["emulations"].items():
-        if reported.get(name) in known:
+        if REPORTED.get(name) in known:
             continue
         rows.append({"what": name, "with": "quantised model", **_compared(entry)})
     for backend, entry in known.get("hls4ml", {}).get("emulations", {}).items():
@@ -151,7 +142,7 @@ def comparisons(judged: Content, known: Content) -> list[dict[str, Any]]:
             {"what": f"hls4ml for {backend}", "with": "quantised model", **_compared(entry)}
         )
     for name, entry in known.get("conifer", {}).get("emulations", {}).items():
-        what = f"conifer, {TREES.get(name, name)}"
+        what = f"conifer, {TREE_EMULATIONS.get(name, name)}"
         rows.append({"what": what, "with": "quantised model", **_compared(entry)})
     if "verilator" in known:
         rows.append({"what": "Verilog", "with": "quantised model", **_compared(known["verilator"])})

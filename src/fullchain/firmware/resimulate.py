@@ -30,7 +30,7 @@ def main(
 ) -> None:
     """Simulate the netlist, compare, write."""
     chosen = settings.model("firmware.synthesis", SynthesisSettings)
-    ports, _ = rtl_ports.read(rtl)
+    ports = rtl_ports.read(rtl)
     given = test_vectors.read(stimuli)
     expected, implementation = test_vectors.read_outputs(verilator)
     if len(expected) != len(given.inputs):

@@ -50,6 +50,9 @@ class Ports:
         Numbers in their order, the first one in the lowest bits.
     names
         Names of the outputs.
+    clock_period
+        That the constraints ask for [ns]; None where the report does not say, as one of own
+        Verilog need not.
     """
 
     top: str
@@ -57,10 +60,11 @@ class Ports:
     inputs: tuple[Number, ...]
     outputs: tuple[Number, ...]
     names: tuple[str, ...]
+    clock_period: float | None = None
 
 
-def read(path: Path) -> tuple[Ports, dict[str, Any]]:
-    """Read the report of `firmware trace`: the ports, and all of it.
+def read(path: Path) -> Ports:
+    """Read the ports from the report of `firmware trace`.
 
     Raises
     ------
@@ -77,6 +81,7 @@ def read(path: Path) -> tuple[Ports, dict[str, Any]]:
             tuple(Number(*number) for number in content["inputs"]),
             tuple(Number(*number) for number in content["outputs"]),
             tuple(str(name) for name in content["output_names"]),
+            float(content["clock_period"]) if "clock_period" in content else None,
         )
     except FileNotFoundError:
         raise InputError(f"{path}: no such report; run firmware trace") from None
@@ -90,7 +95,7 @@ def read(path: Path) -> tuple[Ports, dict[str, Any]]:
                 f"{path}: output {name} has {number.width} bits, and {EXACT_BITS} can be compared "
                 "exactly; take fewer bits for weights or activations"
             )
-    return ports, content
+    return ports
 
 
 def words(numbers: tuple[Number, ...]) -> int:

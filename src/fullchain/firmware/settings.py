@@ -84,6 +84,7 @@ class FirmwareSettings(SettingsModel):
 
     @model_validator(mode="after")
     def _names(self) -> "FirmwareSettings":
+        self._check_joined_names()
         for name, model in self.models.items():
             where = f"models.{name}"
             if not model.points:
@@ -109,6 +110,19 @@ class FirmwareSettings(SettingsModel):
         for one in self.evaluation.background:
             _check("evaluation.background", "class", one, self.classes)
         return self
+
+    def _check_joined_names(self) -> None:
+        """Check that no two points have one name in figures and tables, which is MODEL_POINT."""
+        known: dict[str, str] = {}
+        for model, chosen in self.models.items():
+            for point in chosen.points:
+                where, joined = f"models.{model}.points.{point}", f"{model}_{point}"
+                if joined in known:
+                    raise ValueError(
+                        f"{known[joined]} and {where} are both called {joined} in figures; rename "
+                        "one of them"
+                    )
+                known[joined] = where
 
     def _check_quantities(self, where: str, names: Collection[str], candidates: int) -> None:
         known = self.inputs.quantities if candidates else self.inputs.features

@@ -3,14 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-
 from fullchain.firmware import fixed_network, stimuli
-from fullchain.firmware.stimuli import Stimuli
+from fullchain.firmware.jet_vectors import jet_vectors
 from fullchain.firmware.stimuli_settings import StimuliSettings
 from fullchain.firmware.trigger_jets import labelled
 from fullchain.learning.parts_settings import PartsSettings
-from fullchain.learning.split import TEST
 from fullchain.seeds import stream
 from fullchain.step import Given, Input, Option, Output
 from fullchain.tagging.class_settings import classes_of
@@ -30,25 +27,8 @@ def main(
     classes = classes_of(settings["firmware.classes"])
     fixed, _ = fixed_network.read(network)
     everything = labelled(jets, classes, parts.validation, parts.test, settings.seed)
-    tested = everything.where(everything.part == TEST)
     generator = stream(settings.seed, "firmware", model, "stimuli")
-    pieces = [
-        tested.jets.inputs_of(fixed.inputs, fixed.candidates),
-        stimuli.random_inputs(fixed, chosen.random, generator),
-        stimuli.extreme_inputs(fixed, chosen.extreme, generator),
-    ]
-    inputs = np.concatenate(pieces)
     stimuli.write(
         vectors,
-        Stimuli(
-            inputs.reshape(len(inputs), -1),
-            fixed.evaluate(inputs),
-            np.repeat(np.arange(3, dtype=np.int8), [len(piece) for piece in pieces]),
-            {
-                **tested.jets.scalars,
-                "target": tested.target.astype(np.int64),
-                "sample": tested.sample.astype(np.int64),
-            },
-            tested.samples,
-        ),
+        jet_vectors(fixed.inputs, fixed.candidates, fixed.evaluate, everything, chosen, generator),
     )

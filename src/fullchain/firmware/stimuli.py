@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fullchain.atomic import atomic
-from fullchain.errors import InputError
-from fullchain.firmware.fixed_network import FixedPointNetwork
+from fullchain.firmware.array_files import opened
+from fullchain.firmware.fixed_point import Format
 
 Array = NDArray[np.float64]
 
@@ -52,25 +52,40 @@ class Stimuli:
 
 
 def random_inputs(
-    network: FixedPointNetwork, vectors: int, generator: np.random.Generator
+    numbers: Format, shape: tuple[int, ...], vectors: int, generator: np.random.Generator
 ) -> Array:
-    """Give inputs drawn uniformly from all values of their formats, (vectors, *input_shape)."""
-    numbers = network.inputs.format
+    """Give inputs drawn uniformly from all values of their formats.
+
+    Parameters
+    ----------
+    numbers
+        Formats of the inputs.
+    shape
+        Of the inputs of one vector, the last axis that of `numbers`.
+    vectors
+        How many.
+    generator
+        Source of random numbers.
+
+    Returns
+    -------
+    array
+        (vectors, *shape).
+    """
     low = np.round(numbers.lowest / numbers.step).astype(np.int64)
     high = np.round(numbers.highest / numbers.step).astype(np.int64)
-    drawn = generator.integers(low, high + 1, size=(vectors, *network.input_shape))
+    drawn = generator.integers(low, high + 1, size=(vectors, *shape))
     return np.asarray(drawn * numbers.step)
 
 
 def extreme_inputs(
-    network: FixedPointNetwork, vectors: int, generator: np.random.Generator
+    numbers: Format, shape: tuple[int, ...], vectors: int, generator: np.random.Generator
 ) -> Array:
     """Give inputs that are lowest or highest at random, the first two all lowest, all highest.
 
-    The shape is (vectors, *input_shape).
+    Parameters and shape are those of `random_inputs`.
     """
-    numbers = network.inputs.format
-    top = generator.random((vectors, *network.input_shape)) < 0.5
+    top = generator.random((vectors, *shape)) < 0.5
     top[:1], top[1:2] = False, True
     return np.where(top, numbers.highest, numbers.lowest)
 
@@ -94,25 +109,16 @@ def read(path: Path) -> Stimuli:
     Raises
     ------
     InputError
-        The file is not there, or not one of test vectors.
+        The file is not there, not one of test vectors, or damaged.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs["format"] != VERSION:
-                raise InputError(f"{path}: format {file.attrs['format']}; run firmware stimulate")
-            return Stimuli(
-                file["inputs"][:],
-                file["outputs"][:],
-                file["origin"][:],
-                {name: file[f"columns/{name}"][:] for name in file["columns"]},
-                tuple(str(name) for name in file.attrs["samples"]),
-            )
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run firmware stimulate") from None
-    except (OSError, KeyError) as problem:
-        raise InputError(
-            f"{path}: not a file of test vectors ({problem}); run firmware stimulate again"
-        ) from None
+    with opened(path, VERSION, "test vectors", "run firmware stimulate") as file:
+        return Stimuli(
+            file["inputs"][:],
+            file["outputs"][:],
+            file["origin"][:],
+            {name: file[f"columns/{name}"][:] for name in file["columns"]},
+            tuple(str(name) for name in file.attrs["samples"]),
+        )
 
 
 def write_outputs(path: Path, outputs: Array, implementation: str) -> None:
@@ -129,15 +135,11 @@ def read_outputs(path: Path) -> tuple[Array, str]:
     Raises
     ------
     InputError
-        The file is not there, or not one of outputs.
+        The file is not there, not one of outputs, or damaged.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            return file["outputs"][:], str(file.attrs["implementation"])
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; emulate first") from None
-    except (OSError, KeyError) as problem:
-        raise InputError(f"{path}: not a file of outputs ({problem}); emulate again") from None
+    remedy = "run the step that emulates (firmware convert, verilate or convert_trees)"
+    with opened(path, VERSION, "outputs", remedy) as file:
+        return file["outputs"][:], str(file.attrs["implementation"])
 
 
 def comparison(expected: Array, found: Array, origin: NDArray[np.int8]) -> dict[str, Any]:

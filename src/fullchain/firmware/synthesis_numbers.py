@@ -46,7 +46,11 @@ def ratio(one: Synthesised, kind: str) -> float | None:
 
 
 def metrics(designs: Sequence[Synthesised]) -> list[Metric]:
-    """Give exact counts of cells, estimate over synthesis, mismatches of the netlist, the clock."""
+    """Give exact counts of cells, estimate over synthesis, mismatches of the netlist, the clock.
+
+    A clock is a metric where several placements give its spread; that of one placement, as
+    Vivado's, stands in the tables alone, without an uncertainty.
+    """
     return [metric for one in designs for metric in _metrics(one)]
 
 
@@ -67,12 +71,6 @@ def _metrics(one: Synthesised) -> Iterator[Metric]:
                 f"{text}{words} that da4ml estimates over those of synthesis ({label})",
                 note=where,
             )  # fmt: skip
-    timing = one.synthesis.get("timing")
-    if timing:
-        yield Metric(
-            f"{key}.synthesis.fmax", timing["fmax_mhz"], 0.0, "one placement",
-            f"{text}largest clock ({label})", "MHz", note=where,
-        )  # fmt: skip
     if one.netlist is not None:
         compared = f"of {one.netlist['vectors']} vectors, netlist ({label}) against RTL"
         yield Metric(
@@ -80,11 +78,9 @@ def _metrics(one: Synthesised) -> Iterator[Metric]:
             f"{text}vectors with any wrong bit, {compared}", note=where,
         )  # fmt: skip
     placed = one.placement
-    if placed is not None and placed["fmax_mean_mhz"] is not None:
-        spread = placed["fmax_spread_mhz"]
+    if placed is not None and placed["fmax_spread_mhz"] is not None:
         yield Metric(
-            f"{key}.placement.fmax", placed["fmax_mean_mhz"], spread or 0.0,
-            "one placement" if spread is None else "seeds",
+            f"{key}.placement.fmax", placed["fmax_mean_mhz"], placed["fmax_spread_mhz"], "seeds",
             f"{text}largest clock ({placed['label']})", "MHz",
             note="not to be compared with UltraScale+",
         )  # fmt: skip
@@ -115,6 +111,8 @@ def _cells_table(designs: Sequence[Synthesised]) -> Table:
             row.append(
                 None if compared is None else f"{compared['mismatches']} of {compared['vectors']}"
             )
+            timing = content.get("timing")
+            row.append(None if not timing else Number(timing["fmax_mhz"], None))
             rows.append(row)
     return Table(
         "synthesis",
@@ -122,10 +120,12 @@ def _cells_table(designs: Sequence[Synthesised]) -> Table:
         "Cells of each design after synthesis. A LUT is one cell with up to 6 inputs, so that two "
         "that a placer would put into one place count twice; an inverter that is left over counts "
         "as a LUT. The ratio is the number of LUTs that da4ml estimates over that of synthesis. "
-        "Mismatches are vectors with any bit in which the netlist differs from the RTL.",
-        ["design", "tool", "family", "LUT", "FF", "DSP", "carry", "estimate / LUT", "mismatches"],
+        "Mismatches are vectors with any bit in which the netlist differs from the RTL. The clock "
+        "is that of one placement, whose spread is not known; Yosys places nothing.",
+        ["design", "tool", "family", "LUT", "FF", "DSP", "carry", "estimate / LUT", "mismatches",
+         "largest clock [MHz]"],
         rows,
-    )
+    )  # fmt: skip
 
 
 def _placement_table(designs: Sequence[Synthesised]) -> Table:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fullchain.model import SettingsModel
 
@@ -25,7 +25,7 @@ class PlacementSettings(SettingsModel):
     )
     seed: int = Field(1, ge=1, description="first seed of the placement")
     seeds: int = Field(
-        1, ge=1, description="placements, with consecutive seeds, for the spread of the clock"
+        3, ge=2, description="placements, with consecutive seeds, for the spread of the clock"
     )
 
 
@@ -58,3 +58,13 @@ class SynthesisSettings(SettingsModel):
     placement: PlacementSettings = Field(
         default_factory=PlacementSettings, description="placing and routing on an ECP5"
     )
+
+    @model_validator(mode="after")
+    def _families(self) -> "SynthesisSettings":
+        if self.tool == "vivado" and self.further:
+            raise ValueError(
+                f"further: {', '.join(self.further)} are families that Yosys maps to, and Vivado "
+                "places on the one FPGA of firmware.rtl.part; leave further empty, or set tool to "
+                "yosys"
+            )
+        return self

@@ -22,7 +22,7 @@ def main(
 ) -> None:
     """Read the project, synthesise, write netlist and report."""
     chosen = settings.model("firmware.synthesis", SynthesisSettings)
-    top = rtl_ports.read(rtl)[0].top
+    top = rtl_ports.read(rtl).top
     with tempfile.TemporaryDirectory() as folder:
         project = rtl_project.unpack(archive, top, Path(folder))
         content: dict[str, Any]

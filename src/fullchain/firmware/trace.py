@@ -37,10 +37,11 @@ def main(
         logic, chosen.latency_cutoff, chosen.stages_at_most
     )
     generator = stream(settings.seed, "firmware", "trace")
+    formats, shape = fixed.inputs.format, fixed.input_shape
     inputs = np.concatenate(
         [
-            stimuli.extreme_inputs(fixed, EXTREME, generator),
-            stimuli.random_inputs(fixed, chosen.checked, generator),
+            stimuli.extreme_inputs(formats, shape, EXTREME, generator),
+            stimuli.random_inputs(formats, shape, chosen.checked, generator),
         ]
     )
     distributed_arithmetic.check(fixed, pipeline, inputs, method)

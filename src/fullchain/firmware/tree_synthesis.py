@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from fullchain.firmware import ghdl, yosys
-from fullchain.firmware.utilisation import utilisation
+from fullchain.firmware import ghdl, xilinx_synthesis
+from fullchain.firmware.rtl_project import Project
 
 
 def synthesise(folder: Path, family: str, what: str) -> dict[str, Any]:
-    """Map the analysed VHDL in `folder` to the cells of a family; same report as of networks.
+    """Map the analysed VHDL in `folder` to the cells of a family.
+
+    Gives the report of `xilinx_synthesis.synthesise` with `front_end`, which is GHDL.
 
     Raises
     ------
@@ -16,23 +18,6 @@ def synthesise(folder: Path, family: str, what: str) -> dict[str, Any]:
         GHDL or Yosys is not there, or refuses the design.
     """
     ghdl.verilog(folder, "design.v")
-    yosys.execute(
-        [
-            *yosys.read_commands(["design.v"]),
-            f"synth_xilinx -family {family} -top BDTTop -flatten -noiopad -noclkbuf",
-            yosys.write_statistics("statistics.json"),
-        ],
-        folder,
-        what,
-    )
-    cells, version = yosys.statistics(folder / "statistics.json")
-    return {
-        "tool": "Yosys",
-        "label": "Yosys, unplaced",
-        "version": version,
-        "front_end": f"GHDL {ghdl.version()}",
-        "family": family,
-        "top": "BDTTop",
-        "cells": cells,
-        **utilisation(cells),
-    }
+    project = Project(folder, folder, "BDTTop", ("design.v",))
+    report, _ = xilinx_synthesis.synthesise(project, family, what)
+    return {**report, "front_end": f"GHDL {ghdl.version()}"}

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fullchain.firmware.model_kinds import TREE_EMULATIONS
 from fullchain.metrics import Metric
 from fullchain.stage_tables import Cell, Table
 
 Content = Mapping[str, Any]
-
-WORDS = {"cpp": "C++ emulation", "hls": "HLS emulation", "vhdl": "VHDL in GHDL"}
 
 
 def metrics(contents: Sequence[Content]) -> list[Metric]:
@@ -21,7 +20,7 @@ def _of(one: Content) -> Iterator[Metric]:
     for name, text in (("trees", "trees"), ("cuts", "cuts of all trees")):
         yield _count(f"{key}.{name}", one[name], words + text)
     for name, found in one["emulations"].items():
-        text = f"{words}{WORDS[name]}, "
+        text = f"{words}{TREE_EMULATIONS[name]}, "
         yield _count(f"{key}.conifer.{name}.vectors", found["vectors"], f"{text}vectors compared")
         yield _count(f"{key}.conifer.{name}.mismatches", found["mismatches"], f"{text}mismatches")
     if "latency" in one.get("vhdl", {}):
@@ -50,7 +49,7 @@ def tables(contents: Sequence[Content]) -> list[Table]:
     for one in contents:
         synthesis, vhdl = one.get("synthesis", {}), one.get("vhdl", {})
         compared = [
-            f"{WORDS[name]}: {found['mismatches']} of {found['vectors']}"
+            f"{TREE_EMULATIONS[name]}: {found['mismatches']} of {found['vectors']}"
             for name, found in one["emulations"].items()
         ]
         numbers = (vhdl.get("latency"), *(synthesis.get(name) for name in ("lut", "ff", "dsp")))

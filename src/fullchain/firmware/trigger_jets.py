@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fullchain.atomic import atomic
 from fullchain.errors import InputError
+from fullchain.firmware.array_files import opened
 from fullchain.firmware.fixed_network import InputNumbers
 from fullchain.learning import split
 from fullchain.learning.roc import event_numbers
@@ -158,26 +159,17 @@ def read(path: Path) -> tuple[TriggerJets, str]:
     Raises
     ------
     InputError
-        The file is not there, or not one of trigger jets.
+        The file is not there, not one of trigger jets, or damaged.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs["format"] != VERSION:
-                raise InputError(f"{path}: format {file.attrs['format']}; run firmware observe")
-            jets = TriggerJets(
-                file["features"][:],
-                file["candidates"][:],
-                {name: file[f"scalars/{name}"][:] for name in SCALARS},
-                tuple(str(name) for name in file.attrs["features"]),
-                tuple(str(name) for name in file.attrs["candidates"]),
-            )
-            return jets, str(file.attrs["sample"])
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run firmware observe") from None
-    except (OSError, KeyError) as problem:
-        raise InputError(
-            f"{path}: not a file of trigger jets ({problem}); run firmware observe again"
-        ) from None
+    with opened(path, VERSION, "trigger jets", "run firmware observe") as file:
+        jets = TriggerJets(
+            file["features"][:],
+            file["candidates"][:],
+            {name: file[f"scalars/{name}"][:] for name in SCALARS},
+            tuple(str(name) for name in file.attrs["features"]),
+            tuple(str(name) for name in file.attrs["candidates"]),
+        )
+        return jets, str(file.attrs["sample"])
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from fullchain.errors import InputError
@@ -21,8 +21,19 @@ WHERE = {
 }
 
 
-def program(*names: str) -> str:
+SHOWN = 5
+"""Lines of a tool that failed in the message."""
+
+
+def program(*names: str, setting: str, instead: str) -> str:
     """Give the first of some programs that is on the PATH.
+
+    Parameters
+    ----------
+    names
+        Of `WHERE`.
+    setting, instead
+        What asks for the tool, and what a user without it can do; both for the message.
 
     Raises
     ------
@@ -33,9 +44,8 @@ def program(*names: str) -> str:
         if shutil.which(name):
             return name
     raise InputError(
-        f"firmware.hls.build: there is no program {' or '.join(names)} on the PATH; install "
-        f"{' or '.join(WHERE[name] for name in names)}, or leave it out of firmware.hls.build: "
-        "firmware synthesise gives figures by the open route (Yosys) without vendor tools"
+        f"{setting}: there is no program {' or '.join(names)} on the PATH; install "
+        f"{' or '.join(WHERE[name] for name in names)}, or {instead}"
     )
 
 
@@ -51,22 +61,30 @@ def version(name: str) -> str | None:
 
 
 def run(
-    command: Sequence[str],
-    folder: Path,
-    seconds: float,
-    environment: Mapping[str, str] | None = None,
+    command: Sequence[str], folder: Path, seconds: float | None = None, setting: str = ""
 ) -> None:
     """Run a tool in the folder of a project.
+
+    Parameters
+    ----------
+    command
+        The program and its arguments.
+    folder
+        Where it runs.
+    seconds
+        After which it is ended with all that it started; None to wait for it.
+    setting
+        That `seconds` is of, for the message.
 
     Raises
     ------
     InputError
-        It fails or takes longer than `seconds`: the last lines that it prints are in the message.
+        It takes longer, or fails: the first errors that it prints are in the message, else the
+        last lines.
     """
     with subprocess.Popen(
         command,
         cwd=folder,
-        env=os.environ | dict(environment or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -79,9 +97,12 @@ def run(
             # Vendor tools are scripts that start others, which would go on without them.
             os.killpg(process.pid, signal.SIGKILL)
             raise InputError(
-                f"{command[0]} was not ready after {seconds:g} s; raise "
-                "firmware.hls.build_timeout, or take a smaller network or another strategy"
+                f"{command[0]} was not ready after {seconds:g} s; raise {setting}, or take a "
+                "smaller network or another strategy"
             ) from None
     if process.returncode:
-        last = " | ".join(line.strip() for line in said.splitlines()[-5:] if line.strip())
-        raise InputError(f"{command[0]} failed with code {process.returncode}: {last}")
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        # What fails later often fails because of the first error.
+        errors = [line for line in lines if line.startswith("ERROR")][:SHOWN]
+        shown = " | ".join(errors or lines[-SHOWN:]) or "it prints nothing"
+        raise InputError(f"{command[0]} failed with code {process.returncode}: {shown}")

@@ -36,7 +36,12 @@ def main(
     """Read Verilog and vectors, emulate, compare, write outputs and report."""
     chosen = settings.model("firmware.rtl", RtlSettings)
     tools = verilator.find()
-    ports, about = rtl_ports.read(rtl)
+    ports = rtl_ports.read(rtl)
+    if ports.clock_period is None:
+        raise InputError(
+            f"{rtl}: no clock_period [ns], which the latency in ns is made of; write it there, or "
+            "run firmware trace again"
+        )
     vectors = read_stimuli(stimuli)
     inputs = rtl_ports.to_words(vectors.inputs, ports.inputs)
     if vectors.outputs.shape[1] != len(ports.outputs):
@@ -60,7 +65,7 @@ def main(
         **comparison(vectors.outputs, found, vectors.origin),
         "differing": _differing(vectors.outputs, found, ports.names),
         "latency_cycles": emulated.latency,
-        "latency": emulated.latency * float(about["clock_period"]),
+        "latency": emulated.latency * ports.clock_period,
         "initiation_interval": 1 if not emulated.disturbed else None,
         "held": emulated.held,
         "disturbed": emulated.disturbed,

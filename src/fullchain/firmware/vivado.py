@@ -1,12 +1,11 @@
 """Vivado, where it is installed: the Verilog project placed and routed, and its reports."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from fullchain.errors import InputError
+from fullchain.firmware import vendor_tools
 from fullchain.firmware.rtl_project import Project
 from fullchain.firmware.utilisation import utilisation
 
@@ -42,26 +41,21 @@ def implement(project: Project, what: str) -> tuple[dict[str, Any], str]:
     Raises
     ------
     InputError
-        Vivado is not on the path, stops, or writes no such reports.
+        Vivado is not on the PATH, fails, or writes no such reports.
     """
-    program = shutil.which("vivado")
-    if program is None:
-        raise InputError(
-            "firmware.synthesis.tool is vivado, and no program vivado is on the path: source "
-            "settings64.sh of Vivado, or set the tool to yosys"
-        )
+    program = vendor_tools.program(
+        "vivado", setting="firmware.synthesis.tool is vivado", instead="set the tool to yosys"
+    )
     if not (project.root / SCRIPT).is_file():
         raise InputError(f"{what}: no {SCRIPT} in the archive; run firmware trace again")
     (project.root / "run.tcl").write_text(
         f"source {SCRIPT}\nwrite_verilog -force -mode funcsim netlist.v\n", encoding="utf-8"
     )
     command = [program, "-mode", "batch", "-nojournal", "-log", "vivado.log", "-source", "run.tcl"]
-    done = subprocess.run(
-        command, cwd=project.root, capture_output=True, text=True, errors="replace", check=False
-    )
-    if done.returncode:
-        lines = [line for line in done.stdout.splitlines() if line.startswith("ERROR")]
-        raise InputError(f"{what}: Vivado says {(lines or ['nothing'])[0]}")
+    try:
+        vendor_tools.run(command, project.root)
+    except InputError as problem:
+        raise InputError(f"{what}: {problem}") from None
     reports = project.root / f"output_{project.top}" / "reports"
     used = _text(reports / f"{project.top}_post_route_util.rpt", what)
     timed = _text(reports / f"{project.top}_post_route_timing.rpt", what)
