@@ -20,6 +20,7 @@ from fullchain.firmware import (
     ghdl,
     grow,
     stimuli,
+    tree_synthesis,
     trees_numbers,
     trigger_jets,
 )
@@ -295,6 +296,17 @@ def test_vhdl_is_bit_exact_and_its_latency_is_measured(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found * fixed.score.step[0], fixed.evaluate(steps / 64))
     # comparison, depth + 1 stages of decisions, one of the leaf, a tree of adders of 4 terms
     assert ghdl.latency(tmp_path) == fixed.forest.depth + 3 + 2
+
+
+@needs_ghdl
+@pytest.mark.slow
+def test_vhdl_is_counted_as_verilog_is(tmp_path: Path) -> None:
+    conifer_project.write(quantised(small_forest(), 7, 9, None), "vhdl", tmp_path, PART, 5.0)
+    ghdl.analyse(tmp_path, 3)
+    found = tree_synthesis.synthesise(tmp_path, "xcup", "m, p")
+    assert (found["label"], found["top"], found["timing"]) == ("Yosys, unplaced", "BDTTop", None)
+    assert found["front_end"].startswith("GHDL ")
+    assert found["lut"] > 0 and found["ff"] > 0 and (found["dsp"], found["bram"]) == (0, 0)
 
 
 @pytest.mark.slow
