@@ -3,7 +3,6 @@
 from fullchain.firmware.fixed_point import Array
 from fullchain.firmware.trigger_jets import Labelled
 from fullchain.firmware.validation_performance import judge_classes
-from fullchain.learning.roc import event_numbers
 from fullchain.learning.split import VALIDATION
 
 
@@ -33,7 +32,4 @@ def judged(
     InputError
         A class has no jets, or too few for an uncertainty.
     """
-    identity = (jets.jets.scalars[name] for name in ("run", "luminosityBlock", "event"))
-    # Samples may have events of the same numbers.
-    event = event_numbers(jets.sample, *identity)
-    return judge_classes(scores, jets.target, event, classes, replicas, seed)
+    return judge_classes(scores, jets.target, jets.events, classes, replicas, seed)
