@@ -29,6 +29,7 @@ from fullchain.unfolding.settings import UnfoldingSettings
 from fullchain.unwanted_defaults import (
     without_default_classifiers,
     without_default_measurements,
+    without_default_scores,
     without_unwanted_defaults,
 )
 
@@ -110,6 +111,7 @@ def validate(values: Mapping[str, Any], where: str = "configuration") -> Setting
         wanted = without_unwanted_defaults(everything, defaults)
         wanted = without_default_classifiers(wanted, defaults)
         wanted = without_default_measurements(wanted, defaults)
+        wanted = without_default_scores(wanted, defaults)
         return Settings.model_validate(wanted)
     except ValidationError as problem:
         lines = [explain(error, Settings) for error in problem.errors()]

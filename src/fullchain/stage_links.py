@@ -218,6 +218,9 @@ def _references(chosen: "Settings") -> Iterator[Reference]:
     taggers = chosen.tagging.taggers if chosen.tagging else {}
     variants = chosen.decorrelation.variants if chosen.decorrelation else {}
     scored = [*taggers, *variants]
+    if chosen.inference.summaries is not None:
+        for score in chosen.inference.summaries.scores:
+            yield "inference.summaries.scores", "tagger or classifier", score, scored
     shifts = list(dict.fromkeys(re.sub("_(up|down)$", "", name) for name in chosen.jets.shifts))
     for name, analysis in chosen.inference.analyses.items():
         where = f"inference.analyses.{name}"

@@ -98,6 +98,28 @@ def without_default_classifiers(
     return {**values, "decorrelation": section}
 
 
+def without_default_scores(
+    values: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Drop default scores from the comparison of summaries whose classifier is not there.
+
+    Those of the user's own stay, and are an error without their tagger or classifier.
+    """
+    chosen = values["inference"]
+    summaries = chosen.get("summaries") if isinstance(chosen, Mapping) else None
+    if not isinstance(summaries, Mapping) or not isinstance(summaries.get("scores"), list | tuple):
+        return dict(values)
+    there: set[str] = set()
+    for stage, kind in (("tagging", "taggers"), ("decorrelation", "classifiers")):
+        section = values[stage]
+        named = section.get(kind) if isinstance(section, Mapping) else None
+        there |= set(named) if isinstance(named, Mapping) else set()
+    default = defaults["inference"]["summaries"]["scores"]
+    scores = [name for name in summaries["scores"] if name in there or name not in default]
+    section = {**chosen, "summaries": {**summaries, "scores": scores}}
+    return {**values, "inference": section}
+
+
 def without_default_measurements(
     values: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> dict[str, Any]:

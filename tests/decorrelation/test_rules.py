@@ -77,10 +77,11 @@ def test_each_variant_is_trained_and_measured_beside_its_tagger(
     }
     flows = {output for step, output in found if step == "flatten"}
     assert flows == {
-        f"decorrelation/flow/{score}/flow.pt" for score in ("mean", "seed0", "seed1", "seed2")
+        *(f"decorrelation/flow/{score}/flow.pt" for score in ("mean", "seed0", "seed1", "seed2")),
+        "decorrelation/top_flow/mean/flow.pt",
     }
     measured = {output.split("/")[1] for step, output in found if step == "evaluate"}
-    assert measured == {"w_mlp", "disco_3", "disco_0p5", "flow"}
+    assert measured == {"w_mlp", "disco_3", "disco_0p5", "flow", "bdt", "top_flow"}
     own = found["train", "decorrelation/disco_3/fold0_seed0/model.pt"]
     assert "seeds" not in own["tagging"]["taggers"]["w_mlp"]
     assert "strengths" not in own["decorrelation"]["classifiers"]["disco"]["method"]

@@ -203,6 +203,18 @@ def test_default_yaml_is_readable_by_a_person() -> None:
     assert max(map(len, text.splitlines())) <= 200
 
 
+def test_default_scores_of_summaries_need_their_classifier() -> None:
+    def scores(values: dict[str, Any]) -> tuple[str, ...]:
+        inference = validate(values).inference
+        assert inference is not None and inference.summaries is not None
+        return inference.summaries.scores
+
+    assert scores({}) == ("top_flow",)
+    assert scores({"decorrelation": None}) == ()
+    mine = {"inference": {"summaries": {"scores": ["top_flow", "mine"]}}}
+    refuse({**mine, "decorrelation": None}, "inference.summaries.scores", "'mine'")
+
+
 def test_default_taggers_and_classifiers_go_with_their_samples() -> None:
     mine = {"kind": "ingested", "files": ["a.root"]}
     tagger = {

@@ -283,8 +283,8 @@ def _rewrite(path, change):
         ("tagging/pfn/scores/tt.parquet", lambda t: t.slice(1), "row 0 is not the jet in row 0"),
         ("tagging/pfn/scores/tt.parquet", lambda t: t.slice(0, 17000), "ends at row 17000"),
         ("jets/tt/0001.parquet", lambda t: t.slice(0, 8000), "has 18000 rows, the 2 parts"),
-        ("jets/tt/0000.parquet", lambda t: t.drop_columns("msoftdrop"), "no column 'msoftdrop'"),
-        ("tagging/pfn/scores/tt.parquet", lambda t: t.drop_columns("split"), "no column 'split'"),
+        ("jets/tt/0000.parquet", lambda t: t.drop_columns("msoftdrop"), "no column msoftdrop;"),
+        ("tagging/pfn/scores/tt.parquet", lambda t: t.drop_columns("split"), "no column split;"),
     ],
 )
 def test_files_that_do_not_fit_are_named(analysis, tmp_path, file, change, message):

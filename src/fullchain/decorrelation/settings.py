@@ -48,6 +48,8 @@ class DecorrelationSettings(SettingsModel):
                 tagger="w_mlp", method=ModeSettings(), batch_size=1024, epochs=100, patience=100
             ),
             "flow": ClassifierSettings(tagger="w_mlp", method=FlowSettings()),
+            # Of the tagger of the analyses, for the comparison of summaries.
+            "top_flow": ClassifierSettings(tagger="bdt", method=FlowSettings()),
         },
         min_length=1,
         description="classifiers by name; for none, set decorrelation to null",

@@ -78,7 +78,7 @@ class SummariesSettings(SettingsModel):
         DEFAULT_FEATURES, min_length=1, description="observables of the leading jet"
     )
     scores: tuple[str, ...] = Field(
-        (),
+        ("top_flow",),
         description="further taggers or decorrelated classifiers that are compared; the tagger of "
         "the analysis always is",
     )
