@@ -5,7 +5,8 @@ its own, by the rules of the workflow; what all parts share (the initialisation 
 before and is not counted, the start of Snakemake is::
 
     python benchmarks/scale/cores.py [--parts 8] [--events 500] [--repeat 3]
-    python benchmarks/scale/cores.py --profile profiles/slurm   # jobs of a cluster instead of cores
+    # jobs of a cluster instead of cores, two parts of jets in each
+    python benchmarks/scale/cores.py --profile profiles/slurm -- --group-components jets=2
 
 Prints the median and range of each, and of the ratio of each pair of runs. With
 ``FULLCHAIN_WARM=1`` the jobs start warm.
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("--profile", help="of a cluster; --cores is then the number of its jobs")
     parser.add_argument("--folder", type=Path, help="where to work: shared with the nodes")
     parser.add_argument("--numbers", type=Path, help="where to write the numbers as JSON")
+    parser.add_argument("options", nargs="*", help="further options of Snakemake, after --")
     chosen = parser.parse_args()
     taken: dict[int, list[float]] = {cores: [] for cores in chosen.cores}
     with tempfile.TemporaryDirectory(dir=chosen.folder) as place:
@@ -69,7 +71,7 @@ def main() -> None:
                 how = ["--cores", str(cores)]
                 if chosen.profile:
                     how = ["--profile", chosen.profile, "--jobs", str(cores)]
-                taken[cores].append(snakemake(folder, targets, *how))
+                taken[cores].append(snakemake(folder, targets, *how, *chosen.options))
     kind = "jobs at once" if chosen.profile else "cores"
     print(f"{chosen.parts} parts of {chosen.events} events; wall time [s]")
     for cores, values in taken.items():
