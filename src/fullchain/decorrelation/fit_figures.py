@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter
 
 from fullchain.decorrelation import looks
@@ -46,7 +47,7 @@ def draw_fit(figures: FigureSet, one: Numbers) -> None:
                 break
         ax.set_xlim(edges[0], edges[-1])
     else:
-        ax.text(0.5, 0.5, "too few simulated jets pass", transform=ax.transAxes, ha="center")
+        _say_that_too_few_pass(ax)
     ratio.set_ylabel("fit / smooth", loc="center")
     finish(ax, xlabel=looks.axis(fit["mass"]), ylabel="jets per bin", ratio=ratio,
            right=_luminosity(fit))  # fmt: skip
@@ -61,6 +62,10 @@ def draw_fit(figures: FigureSet, one: Numbers) -> None:
         "of order 0 (the same for all masses) and of the order that is quoted, fitted without "
         "signal; below, over the smooth expectation.",
     )
+
+
+def _say_that_too_few_pass(ax: Axes) -> None:
+    ax.text(0.5, 0.5, "too few simulated jets pass", transform=ax.transAxes, ha="center")
 
 
 def _luminosity(fit: Numbers) -> str:
@@ -97,8 +102,11 @@ def _strength(figures: FigureSet, tagger: str, measured: Sequence[Numbers]) -> N
         ax.set_xlabel(label)
         ax.margins(x=0.08)
         name(ax, right=_luminosity(rows[0]["mass_fit"]))
-    axes[0][0].set_xscale("log")
-    axes[0][0].xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2.0, 0.5)))
+    if any(_fitted(one) for one in measured):
+        axes[0][0].set_xscale("log")
+        axes[0][0].xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2.0, 0.5)))
+    else:
+        _say_that_too_few_pass(axes[0][0])
     axes[0][0].tick_params(axis="x", which="both", labelsize=9)
     axes[0][1].set_xlim(left=0.0)
     legend_below(fig, axes[0][0], 4)
@@ -153,7 +161,10 @@ def _spurious(figures: FigureSet, tagger: str, measured: Sequence[Numbers]) -> N
         ax.set_xticks(range(_largest_order(measured) + 1))
         ax.minorticks_off()
         name(ax, right=_luminosity(measured[0]["mass_fit"]))
-    right.set_yscale("log")
+    if right.lines:
+        right.set_yscale("log")
+    else:
+        _say_that_too_few_pass(right)
     legend_below(fig, left, 3)
     figures.save(
         fig,

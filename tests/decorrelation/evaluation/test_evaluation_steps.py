@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from fullchain.decorrelation import (
     evaluate,
     figures,
+    fit_figures,
     frontier_figures,
     looks,
     plot,
@@ -170,6 +171,27 @@ def test_figures(
     assert (folder / "figures/frontier_w_msoftdrop.pdf").stat().st_size > 5000
     assert "base 2, 50 bins" in drawn["frontier_w_msoftdrop"]
     assert published.SOURCE in drawn["frontier_w_msoftdrop"]
+
+
+def test_figures_of_fits_say_that_too_few_jets_pass(
+    measured: dict[str, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = copy.deepcopy(measured["mode_5"])
+    for point in empty["mass_fit"]["points"]:
+        point["orders"] = None
+    said: dict[str, list[str]] = {}
+    save = FigureSet.save
+
+    def noted(self: FigureSet, fig: Figure, name: str, *words: str) -> None:
+        said[name] = [text.get_text() for ax in fig.axes for text in ax.texts]
+        save(self, fig, name, *words)
+
+    monkeypatch.setattr(FigureSet, "save", noted)
+    drawn = figure_set(tmp_path / "index.json", "decorrelation")
+    fit_figures.draw(drawn, "w", [empty])
+    fit_figures.draw_fit(drawn, empty)
+    assert set(said) == {"strength_w", "spurious_w", "fit_mode_5"}
+    assert all("too few simulated jets pass" in texts for texts in said.values())
 
 
 def test_published_points_are_of_the_same_task_and_strength(
