@@ -260,7 +260,7 @@ def run_steps(folder: Path, settings: Given) -> dict[str, Path]:
 
 
 def test_steps_from_jets_to_a_bit_exact_emulation(tmp_path: Path) -> None:
-    paths = run_steps(tmp_path, given({"input_bits": 6, "score_bits": 8}))
+    paths = run_steps(tmp_path, given({"input_bits": 6, "score_bits": 8, "emulate_hls": True}))
     history = json.loads(paths["training.json"].read_text())
     assert len(history["loss"]["train"]) >= history["rounds"] + 1
     assert history["float"]["accuracy"][1] > 0
@@ -274,8 +274,9 @@ def test_steps_from_jets_to_a_bit_exact_emulation(tmp_path: Path) -> None:
     assert report["performance"]["float"] == history["float"]
     accuracy, error = report["performance"]["quantised"]["accuracy"]
     assert 0.0 < accuracy < 1.0 and error > 0
-    found = report["emulations"]["cpp"]
-    assert found["vectors"] == len(made.inputs) and found["mismatches"] == 0
+    assert set(report["emulations"]) == {"cpp", "hls"}
+    for found in report["emulations"].values():
+        assert found["vectors"] == len(made.inputs) and found["mismatches"] == 0
     with tarfile.open(paths["conifer.tar.gz"]) as tar:
         names = tar.getnames()
         assert {"cpp/bridge.cpp", "hls/firmware/parameters.h", "vhdl/firmware/BDTTop.vhd"} <= set(
