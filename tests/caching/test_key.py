@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fullchain.caching import key, machine, policy
-from fullchain.processor import processor
+from fullchain.processor import instructions, processor
 from fullchain.provenance import checksum, provenance_of
 
 
@@ -254,6 +254,8 @@ def test_processor_is_model_and_vector_instructions(tmp_path: Path) -> None:
     )
     assert processor(source) == {"model name": "X 1", "vectors": "avx2 fma"}
     assert "name" in processor(tmp_path / "none")
+    assert instructions(source) == "fpu avx2 fma"
+    assert instructions(tmp_path / "none") == ""
 
 
 def test_distributions_are_those_of_the_library() -> None:

@@ -25,6 +25,7 @@ SETTINGS = {
     "layers": [8],
     "seeds": 2,
     "replicas": 10,
+    "scores": [],
     "losses": {name: QUICK for name in ("cross_entropy", "inferno", "significance", "likelihood")},
 }
 

@@ -14,13 +14,14 @@ from fullchain.firmware import conifer_project, forest_file, ghdl, project_archi
 from fullchain.firmware import stimuli as vectors
 from fullchain.firmware import tree_synthesis as synthesis
 from fullchain.firmware.forest import FixedForest, Forest, quantised
-from fullchain.firmware.forest_performance import judged, validation_part
 from fullchain.firmware.forest_settings import ForestPointSettings, ForestSettings
 from fullchain.firmware.jet_vectors import jet_vectors
 from fullchain.firmware.stimuli import Stimuli
 from fullchain.firmware.stimuli_settings import StimuliSettings
 from fullchain.firmware.trigger_jets import Labelled, labelled
+from fullchain.firmware.validation_performance import judge_classes
 from fullchain.learning.parts_settings import PartsSettings
+from fullchain.learning.split import VALIDATION
 from fullchain.seeds import derive, stream
 from fullchain.step import Given, Input, Option, Output
 from fullchain.tagging.class_settings import classes_of
@@ -106,14 +107,16 @@ def _performance(
     forest: Forest, fixed: FixedForest, jets: Labelled, replicas: int, seed: int
 ) -> dict[str, Any]:
     """Give accuracy and AUC on the validation part, in floating point and quantised."""
-    validation = validation_part(jets)
+    validation = jets.with_class(VALIDATION)
     quantities = validation.jets.quantities(forest.names, 0)
     scores = {
         "float": forest.evaluate(forest.inputs_of(quantities)),
         "quantised": fixed.evaluate(fixed.inputs.quantise(quantities)),
     }
     return {
-        name: judged(values, validation, forest.classes, replicas, seed)
+        name: judge_classes(
+            values, validation.target, validation.events, forest.classes, replicas, seed
+        )
         for name, values in scores.items()
     }
 

@@ -156,14 +156,14 @@ def overflows(fixed: FixedPointNetwork, quantities: Array) -> dict[str, tuple[in
     `quantities` has shape (jets, [candidates,] quantities). Channels of width 0 do not count: they
     were removed, and hold nothing that could saturate.
     """
-    numbers = fixed.inputs
-    unrounded = [("inputs", numbers.format, scaled(quantities, numbers.shift, numbers.exponent))]
-    for layer, values, _ in fixed.steps(numbers.quantise(quantities)):
+    inputs = fixed.inputs
+    unrounded = [("inputs", inputs.format, scaled(quantities, inputs.shift, inputs.exponent))]
+    for layer, values, _ in fixed.steps(inputs.quantise(quantities)):
         if layer.output is not None:
             unrounded.append((layer.name, layer.output, values))
     found = {}
-    for name, formats, values in unrounded:
-        kept = formats.width > 0
-        count = int(formats.overflows(values)[kept].sum())
+    for name, numbers, values in unrounded:
+        kept = numbers.width > 0
+        count = int(numbers.overflows(values)[kept].sum())
         found[name] = count, values[..., kept].size
     return found

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fullchain.atomic import write_text
 from fullchain.firmware import forest_file
-from fullchain.firmware.forest_performance import judged, validation_part
 from fullchain.firmware.forest_settings import ForestSettings
 from fullchain.firmware.tree_growth import forest_of
 from fullchain.firmware.trigger_jets import labelled
+from fullchain.firmware.validation_performance import judge_classes
 from fullchain.learning.parts_settings import PartsSettings
-from fullchain.learning.split import TRAIN
+from fullchain.learning.split import TRAIN, VALIDATION
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
 from fullchain.tagging.class_settings import classes_of
@@ -33,8 +33,7 @@ def main(
     parts = settings.model("firmware.split", PartsSettings)
     classes = classes_of(settings["firmware.classes"])
     everything = labelled(jets, classes, parts.validation, parts.test, settings.seed)
-    training = everything.where((everything.target >= 0) & (everything.part == TRAIN))
-    validation = validation_part(everything)
+    training, validation = everything.with_class(TRAIN), everything.with_class(VALIDATION)
     seed = derive(settings.seed, "firmware", model, "trees")
     quantities = (
         training.jets.quantities(chosen.features, 0),
@@ -56,7 +55,9 @@ def main(
         "trees": len(forest.trees),
         "cuts": forest.cuts,
         "depth": forest.depth,
-        "float": judged(scores, validation, names, chosen.replicas, seed),
+        "float": judge_classes(
+            scores, validation.target, validation.events, names, chosen.replicas, seed
+        ),
     }
     forest_file.write(trained, forest, {"model": model})
     write_text(history, json.dumps(content, indent=1, allow_nan=False) + "\n")

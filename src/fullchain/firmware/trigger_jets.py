@@ -193,6 +193,10 @@ class Labelled:
         columns = (scalars[name] for name in ("run", "luminosityBlock", "event"))
         return event_numbers(self.sample, *columns)
 
+    def with_class(self, part: str) -> "Labelled":
+        """Give the jets of a part that have a class."""
+        return self.where((self.target >= 0) & (self.part == part))
+
     def where(self, keep: NDArray[Any]) -> "Labelled":
         """Give the jets of a mask or of indices."""
         return Labelled(

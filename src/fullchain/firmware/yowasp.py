@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
@@ -23,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 
 from fullchain.errors import InputError
-from fullchain.processor import processor
+from fullchain.processor import instructions
 
 
 @dataclass(frozen=True)
@@ -178,6 +177,6 @@ def _runtime() -> str:
 
 @cache
 def _processor() -> str:
-    """Name the processor by a hash of its model and vector instructions."""
-    named = f"{platform.machine()} {json.dumps(processor(), sort_keys=True)}"
+    """Name the processor by a hash of its features."""
+    named = f"{platform.machine()} {instructions() or platform.processor()}"
     return hashlib.sha256(named.encode()).hexdigest()[:12]
