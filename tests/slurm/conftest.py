@@ -145,7 +145,7 @@ class Cluster:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Four nodes, each with one CPU and a gigabyte, whatever the machine has."""
+    """Four nodes, each with one CPU and the memory of the largest step."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         pytest.skip(f"no {', '.join(missing)}: `make test-slurm` installs SLURM")
@@ -155,7 +155,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         CONFIGURATION.unlink()  # of a test that was killed
     if CONFIGURATION.exists():
         pytest.fail(f"{CONFIGURATION} is there: this machine has a SLURM of its own")
-    cluster = Cluster(tmp_path_factory.mktemp("slurm"), nodes=4, cpus=1, memory=4000)
+    cluster = Cluster(tmp_path_factory.mktemp("slurm"), nodes=4, cpus=1, memory=6000)
     try:
         cluster.start()
         yield cluster

@@ -117,10 +117,12 @@ def test_a_folder_that_nodes_may_not_see_is_refused(cluster, project: Path, tmp_
     assert not list(tmp_path.glob("results/**/*.root"))
 
 
-def test_the_test_configuration_runs_up_to_the_jets(cluster, project: Path, tmp_path: Path) -> None:
+def test_the_test_configuration_runs_to_the_report(cluster, project: Path, tmp_path: Path) -> None:
     link(tmp_path, project)
-    wanted = "results/test/jets/metrics.json"
-    process = start(tmp_path, wanted, "--configfile", "config/test.yaml")
-    output = process.communicate(timeout=1500)[0]
+    process = start(tmp_path, "--configfile", "config/test.yaml")
+    output = process.communicate(timeout=5400)[0]
     assert process.returncode == 0, output
-    assert (tmp_path / wanted).exists()
+    report = tmp_path / "results/test/paper/index.html"
+    assert "tagging" in report.read_text()
+    again = start(tmp_path, "--dry-run", "--configfile", "config/test.yaml")
+    assert "Nothing to be done" in again.communicate(timeout=120)[0]
