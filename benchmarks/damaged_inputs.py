@@ -25,6 +25,9 @@ from typing import Any
 
 from fullchain.dag.plan import in_order, planned, title
 
+FIGURES = "index.json"
+"""A list of figures, which lie beside it."""
+
 WAYS = ("cut", "zeros", "empty", "other", "flip")
 
 
@@ -71,10 +74,10 @@ def sandbox(job: dict[str, Any], target: str, way: str, records: bool, folder: P
             shutil.copytree(path, place, copy_function=os.link)
         elif not place.exists():
             place.hardlink_to(Path(path).resolve())
-        if records:
-            for record in Path(path).parent.glob("*.provenance.json"):
-                if not (folder / record).exists():
-                    (folder / record).hardlink_to(record.resolve())
+        beside = "*" if place.name == FIGURES else "*.provenance.json" if records else ""
+        for other in Path(path).parent.glob(beside) if beside else ():
+            if not (folder / other).exists() and str(other) not in job["inputs"]:
+                (folder / other).hardlink_to(other.resolve())
 
 
 def run(words: list[str], folder: Path, limit: int) -> tuple[int, str]:

@@ -2,7 +2,8 @@
 
 A file may be damaged so that it can still be read. Every step writes a record with the checksums of
 its outputs beside the first of them (`fullchain.provenance`), and those of its inputs are taken in
-any case: to compare the two costs listing each folder of inputs once, and reading records.
+any case: to compare the two costs listing each folder of inputs once, and reading records. Other
+outputs may lie in a folder below that of the first.
 """
 
 import os
@@ -48,20 +49,33 @@ def check_unchanged(checksums: Mapping[str, str]) -> None:
     seen: dict[Path, dict[str, Any] | None] = {}
     folders: dict[Path, dict[str, list[Path]]] = {}
     for path, found in checksums.items():
-        folder = Path(path).parent
-        if folder not in folders:
-            folders[folder] = _records(folder)
-        by_stem = folders[folder]
-        # Other outputs of a part have its number, 0003.json beside 0003.parquet.
-        own = _stem(Path(path))
-        claims = list(_claims(path, by_stem.get(own, []), seen))
-        if any(claim.checksum == found for claim in claims):
-            continue
-        others = [place for stem, some in by_stem.items() if stem != own for place in some]
-        if claims or len(others) <= MOST_RECORDS:
-            claims += _claims(path, others, seen)
+        claims: list[_Claim] = []
+        for folder in list(Path(path).parents)[:2]:
+            if folder not in folders:
+                folders[folder] = _records(folder)
+            claims = _claims_in(folders[folder], path, found, seen)
+            if claims:
+                break
         if claims and all(claim.checksum != found for claim in claims):
             raise InputError(_message(path, claims))
+
+
+def _claims_in(
+    by_stem: Mapping[str, list[Path]],
+    path: str,
+    found: str,
+    seen: dict[Path, dict[str, Any] | None],
+) -> list[_Claim]:
+    """Give what the records of a folder say of a file; one that agrees ends the search."""
+    # Other outputs of a part have its number, 0003.json beside 0003.parquet.
+    own = _stem(Path(path))
+    claims = list(_claims(path, by_stem.get(own, []), seen))
+    if any(claim.checksum == found for claim in claims):
+        return claims
+    others = [place for stem, some in by_stem.items() if stem != own for place in some]
+    if claims or len(others) <= MOST_RECORDS:
+        claims += _claims(path, others, seen)
+    return claims
 
 
 def _message(path: str, claims: list[_Claim]) -> str:

@@ -218,6 +218,18 @@ def test_a_record_under_another_name_is_found(made: list[Path]) -> None:
         check_unchanged(sums(*made))
 
 
+def test_an_output_in_a_folder_below_the_first_is_compared(made: list[Path]) -> None:
+    table = made[0].parent / "tables" / "jets.tex"
+    table.parent.mkdir()
+    with Record("paper.collect", {}, [], [made[0].with_name("metrics.json"), table]):
+        made[0].with_name("metrics.json").write_text("{}")
+        table.write_text("1 & 2")
+    check_unchanged(sums(table))
+    table.write_text("1 & 3")
+    with pytest.raises(InputError, match=rf"{table}: changed since paper\.collect wrote it"):
+        check_unchanged(sums(table))
+
+
 def test_a_damaged_record_tells_nothing_but_is_named(
     made: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
