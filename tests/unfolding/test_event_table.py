@@ -83,13 +83,58 @@ def test_a_missing_column_is_named(tmp_path):
         event_table.read([path], ["mass"], shifts=["jer_up"])
 
 
+def parts(folder, bad):
+    """Two files, of which the second has something bad."""
+    return [written(folder, "good", events(first=1000)), written(folder, "bad", bad)]
+
+
 def test_a_value_that_is_not_finite_is_named(tmp_path):
-    path = tmp_path / "events.parquet"
     one = events()
-    one.reco.values[np.flatnonzero(one.reco.passed)[:2], 1] = np.inf
-    event_table.write(path, one, UNITS, {})
-    with pytest.raises(InputError, match="'reco_width' is not finite for 2 events"):
-        event_table.read([path], ["width"])
+    rows = np.flatnonzero(one.reco.passed)[:2]
+    one.reco.values[rows, 1] = np.inf
+    with pytest.raises(
+        InputError,
+        match=rf"/bad.parquet: column 'reco_width' is not finite for 2 events that pass, the first "
+        rf"is run 1, luminosity block 1, event {rows[0]};",
+    ):
+        event_table.read(parts(tmp_path, one), ["width"])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -0.5])
+@pytest.mark.parametrize("name", ["weight", "w_isr_up"])
+def test_a_bad_weight_or_factor_is_named_with_file_and_event(tmp_path, name, bad):
+    good, one = (events(shifted=True, first=first) for first in (1000, 0))
+    (one.weight if name == "weight" else one.factors["isr_up"])[[5, 9]] = bad
+    paths = [written(tmp_path, "good", good), written(tmp_path, "bad", one)]
+    with pytest.raises(
+        InputError,
+        match=rf"/bad.parquet: column '{name}' is {bad:g} for run 1, luminosity block 1, event 5 "
+        r"\(2 rows of this file",
+    ):
+        event_table.read(paths, ["mass"], factors=["isr_up"])
+
+
+def test_bad_weights_are_the_cause_that_stress_names(tmp_path):
+    one = events()
+    one.weight[4] = np.nan
+    bad, good = written(tmp_path, "bad", one), written(tmp_path, "good", events(seed=2))
+    settings = measurement(data={"samples": ["b"], "stress": {"observable": "mass"}})
+    with pytest.raises(InputError, match=r"/bad.parquet: column 'weight' is nan .* event 4 "):
+        problem.pose([good], [bad], [], settings, 5)
+
+
+def test_recorded_data_cannot_be_stressed(tmp_path):
+    one = events()
+    one.gen.passed[:] = False
+    settings = measurement(data={"samples": ["b"], "stress": {"observable": "mass"}})
+    with pytest.raises(InputError, match="stress: no event of the particle level"):
+        problem.part(one, settings.data, 5)
+
+
+def test_samples_that_cannot_be_joined_are_named(tmp_path):
+    paths = joined(tmp_path, {"a": 2.0, "b": 0.0})
+    with pytest.raises(InputError, match=r"sample b: cross section 0 pb, sum of weights 200"):
+        problem.read(paths, measurement())
 
 
 def test_an_event_that_stands_twice_is_named(tmp_path):
@@ -200,15 +245,16 @@ def test_stress_changes_the_mean_of_the_particle_level(tmp_path):
 
 @pytest.mark.parametrize(
     ("weight", "words"),
-    [(np.nan, "NaN or infinite"), (-1.0, "negative"), (0.0, "sum to 0")],
+    [(np.nan, "NaN"), (-1.0, "negative"), (0.0, "sum to 0")],
 )
 def test_unusable_weights_are_named(tmp_path, weight, words):
     good = written(tmp_path, "good", events())
     one = events()
     bad = written(tmp_path, "bad", one.weighted(np.full(len(one), weight)))
-    with pytest.raises(InputError, match=f"simulation \\(a\\).*{words}"):
+    whose = r"(simulation|data) \([ab]\)" if weight == 0 else "bad.parquet: column 'weight'"
+    with pytest.raises(InputError, match=f"{whose}.*{words}"):
         problem.pose([bad], [good], [], measurement(), 5)
-    with pytest.raises(InputError, match=f"data \\(b\\).*{words}"):
+    with pytest.raises(InputError, match=f"{whose}.*{words}"):
         problem.pose([good], [bad], [], measurement(), 5)
 
 

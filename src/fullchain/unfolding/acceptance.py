@@ -74,7 +74,8 @@ def fit(
 ) -> Acceptance:
     """Fit the probabilities to the simulation.
 
-    Raises InputError where no event passes both levels.
+    Raises InputError where no event passes both levels, or weights under a variation are unusable
+    (names it).
     """
     weight = np.stack([simulation.weight * one.factor for one in chosen], axis=1)
     held = held_back(simulation, settings.validation, seed)
@@ -89,6 +90,7 @@ def fit(
         held[gen],
         settings,
         seed=derive(seed, "efficiency"),
+        names=[one.name for one in chosen],
         description="efficiency",
     )
     inputs = conditions(simulation, levels, detector)
@@ -101,6 +103,7 @@ def fit(
         settings,
         seed=derive(seed, "genuine"),
         which=levels.which,
+        names=[one.name for one in chosen],
         description="fakes",
     )
     return Acceptance(efficiency, genuine, particle, detector)

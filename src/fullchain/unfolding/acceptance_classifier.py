@@ -118,6 +118,7 @@ def fit(
     *,
     seed: int,
     which: Sequence[int] | None = None,
+    names: Sequence[str] = (),
     description: str = "classifier",
 ) -> Classifier:
     """Fit classifiers.
@@ -134,16 +135,19 @@ def fit(
         (rows) which decide when training stops.
     which
         For each fit the number of its set of inputs; None: one set, or a set for each fit.
+    names
+        Of the fits, for messages.
 
     Raises
     ------
     InputError
-        Inputs or weights that are not finite, negative weights, or a fit without any weight.
+        Inputs or weights that are not finite, negative weights, or a fit without any weight; names
+        the first such fit.
     """
     values = values[:, None] if values.ndim == 2 else values
     fits = weight.shape[1]
     labels = np.broadcast_to(labels, weight.shape).astype(np.float64)
-    _check(values, weight, description)
+    _check(values, weight, names, description)
     if which is None:
         which = [0] * fits if values.shape[1] == 1 else list(range(fits))
     network = initialised(seed, lambda: Network(which, values.shape[2], settings.layers))
@@ -177,16 +181,28 @@ def fit(
     return Classifier(network, np.array(shifts), enough, np.where(enough, better, 0.0))
 
 
-def _check(values: Array, weight: Array, description: str) -> None:
+def _check(values: Array, weight: Array, names: Sequence[str], description: str) -> None:
+    bad = ~(np.isfinite(weight) & (weight >= 0))
+    if bad.any():
+        fit = int(np.argmax(bad.any(axis=0)))
+        row = int(np.argmax(bad[:, fit]))
+        raise InputError(
+            f"{description}{_of_fit(names, fit)}: {int(bad[:, fit].sum())} of {len(weight)} "
+            f"weights are NaN, infinite or negative (first: {weight[row, fit]:g})"
+        )
     used = weight.any(axis=1)
     if not np.isfinite(values[used]).all():
         raise InputError(f"{description}: inputs are NaN or infinite")
-    if not np.isfinite(weight).all() or (weight < 0).any():
-        raise InputError(f"{description}: weights are NaN, infinite or negative")
-    if (weight.sum(axis=0) <= 0).any():
+    empty = weight.sum(axis=0) <= 0
+    if empty.any():
         raise InputError(
-            f"{description}: no event has a weight; the selection of a level leaves nothing"
+            f"{description}{_of_fit(names, int(np.argmax(empty)))}: no event has a weight; the "
+            "selection of a level leaves nothing"
         )
+
+
+def _of_fit(names: Sequence[str], fit: int) -> str:
+    return f", {names[fit]}" if names else ""
 
 
 def _logit(one: Array, zero: Array) -> Array:

@@ -9,6 +9,7 @@ it passes a level, shifted or not. Recorded data fail the particle level.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ def read(
     ------
     InputError
         A file is missing or no such table, lacks a column, has a value that is not finite for an
-        event that passes, or an event twice.
+        event that passes, a weight or factor that is not finite or negative, or an event twice.
+        Names the file and the first such event.
     """
     wanted = [*IDS, "weight", *(f"w_{name}" for name in factors)]
     levels = [("gen", NOMINAL), ("reco", NOMINAL), *(("reco", shift) for shift in shifts)]
@@ -122,7 +124,10 @@ def read(
     ids = np.stack([table[name].to_numpy().astype(np.int64) for name in IDS], axis=1)
     group = np.repeat(_samples(paths), [len(one) for one in tables])
     _check_each_once(ids, group, paths)
-    found = [_level(table, which, shift, names, particles, paths) for which, shift in levels]
+    origin = _Origin(tuple(paths), np.cumsum([len(one) for one in tables]), ids)
+    for name in ("weight", *(f"w_{name}" for name in factors)):
+        _check_weights(name, table[name].to_numpy(), origin)
+    found = [_level(table, which, shift, names, particles, origin) for which, shift in levels]
     return Simulation(
         tuple(names),
         found[0],
@@ -183,7 +188,58 @@ def scales(paths: Sequence[Path]) -> Array:
             "of the sample"
         )
     totals = [sum(part["sum_of_weights"] for part in parts) for parts in known.values()]
+    for name, section, total in zip(sections, sections.values(), totals, strict=True):
+        if not (np.isfinite(total) and total > 0 and np.isfinite(section) and section > 0):
+            raise InputError(
+                f"sample {name}: cross section {section:g} pb, sum of weights {total:g}; both must "
+                "be positive where several samples are joined"
+            )
     return np.array(list(sections.values()), dtype=float) / np.array(totals)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where the rows of several files come from.
+
+    Parameters
+    ----------
+    paths
+        The files.
+    ends
+        (files) number of rows of each file and those before it.
+    ids
+        (rows, 3) run, luminosity block and event number.
+    """
+
+    paths: tuple[Path, ...]
+    ends: Integers
+    ids: Integers
+
+    def of(self, row: int) -> str:
+        """Name the event of a row."""
+        run, block, event = self.ids[row]
+        return f"run {run}, luminosity block {block}, event {event}"
+
+    def file(self, row: int) -> Path:
+        """Give the file of a row."""
+        return self.paths[int(np.searchsorted(self.ends, row, side="right"))]
+
+    def alike(self, rows: Integers) -> int:
+        """Count the rows that are in the file of the first."""
+        files = np.searchsorted(self.ends, rows, side="right")
+        return int((files == files[0]).sum())
+
+
+def _check_weights(name: str, weight: Array, origin: _Origin) -> None:
+    """Raise InputError where weights, or factors on them, are not finite or negative."""
+    bad = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+    if len(bad):
+        first = int(bad[0])
+        raise InputError(
+            f"{origin.file(first)}: column {name!r} is {weight[first]:g} for {origin.of(first)} "
+            f"({origin.alike(bad)} rows of this file are NaN, infinite or negative); remove these "
+            "events, or reweight the sample to weights that are finite and not negative"
+        )
 
 
 def _check_each_once(ids: Integers, group: Integers, paths: Sequence[Path]) -> None:
@@ -240,18 +296,20 @@ def _level(
     shift: str,
     names: Sequence[str],
     particles: bool,
-    paths: Sequence[Path],
+    origin: _Origin,
 ) -> Level:
     suffix = "" if shift == NOMINAL else f"__{shift}"
     passed: Flags = table[f"pass_{which}{suffix}"].to_numpy()
     values = np.empty((len(passed), len(names)))
     for number, name in enumerate(names):
         values[:, number] = table[column(which, name, shift)].to_numpy()
-        bad = passed & ~np.isfinite(values[:, number])
-        if bad.any():
+        bad = np.flatnonzero(passed & ~np.isfinite(values[:, number]))
+        if len(bad):
+            first = int(bad[0])
             raise InputError(
-                f"{paths[0]}: column {column(which, name, shift)!r} is not finite for "
-                f"{int(bad.sum())} events that pass; give it a value there or let them fail"
+                f"{origin.file(first)}: column {column(which, name, shift)!r} is not finite for "
+                f"{origin.alike(bad)} events that pass, the first is {origin.of(first)}; give it a "
+                "value there or let them fail"
             )
     values[~passed] = np.nan
     found = _particles(table[column(which, "particles", shift)]) if particles else None

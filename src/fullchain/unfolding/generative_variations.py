@@ -44,10 +44,7 @@ def variations(
     measurement: str,
     only_nominal: bool,
 ) -> list[Variation]:
-    """Give the nominal simulation and all that differ from it.
-
-    A factor on a weight that is negative counts as 0: no density has a negative part.
-    """
+    """Give the nominal simulation and all that differ from it."""
     ones = np.ones(len(simulation))
     everyone = tuple(range(settings.ensemble))
     found = [Variation(NOMINAL, NOMINAL, ones, everyone)]
@@ -56,7 +53,7 @@ def variations(
     if settings.variations:
         found += [Variation(f"{SHIFT}_{name}", name, ones, everyone) for name in simulation.shifted]
         found += [
-            Variation(f"{SHIFT}_{name}", NOMINAL, np.clip(factor, 0.0, None), everyone)
+            Variation(f"{SHIFT}_{name}", NOMINAL, factor, everyone)
             for name, factor in simulation.factors.items()
         ]
     for number in range(settings.simulation_replicas):

@@ -94,6 +94,8 @@ def read(paths: Sequence[Path], settings: MeasurementSettings, **options: Any) -
     if events.group is None or len(scales) < 2:
         return events
     weight = events.weight * scales[events.group]
+    if not weight.sum() > 0:
+        raise InputError(f"{', '.join(map(str, paths))}: all weights are zero; nothing is weighted")
     return events.weighted(weight * (events.weight.sum() / weight.sum()))
 
 
@@ -118,7 +120,8 @@ def stress_weights(events: Simulation, stress: StressSettings) -> Array:
     A fake has the mean factor of the events that pass both levels and look like it at the detector
     level: with 1, fakes would be other ones than in any simulation, and no method could close.
 
-    Raises InputError where the observable is not read or is constant.
+    Raises InputError where the observable is not read or is constant, or no event of the particle
+    level has a weight.
     """
     if stress.observable not in events.names:
         raise InputError(
@@ -128,6 +131,11 @@ def stress_weights(events: Simulation, stress: StressSettings) -> Array:
     passed = events.gen.passed
     values = events.gen.values[passed, events.names.index(stress.observable)]
     weight = events.weight[passed]
+    if not weight.sum() > 0:
+        raise InputError(
+            "stress: no event of the particle level has a positive weight; only simulated events "
+            "can be stressed"
+        )
     mean = np.average(values, weights=weight)
     deviation = np.sqrt(np.average((values - mean) ** 2, weights=weight))
     if not deviation > 0:

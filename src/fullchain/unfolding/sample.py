@@ -78,7 +78,7 @@ class Simulation:
     gen, reco
         Particle level and detector level.
     weight
-        (n) weight of each event, of any sign, finite.
+        (n) weight of each event, finite and not negative.
     ids
         (n, 3) run, luminosity block and event number.
     shifted
@@ -185,15 +185,13 @@ class Truth:
     weight: Array
 
 
-def check_weights(weight: Array, what: str, *, negative: bool = False) -> None:
-    """Raise InputError where weights are not finite, sum to nothing, or (unless allowed) below 0.
+def check_weights(weight: Array, what: str) -> None:
+    """Raise InputError where weights are not finite, negative, or sum to nothing.
 
     Parameters
     ----------
     what
         Whose weights, for the message: "data", "simulation of zmumu".
-    negative
-        Whether single weights may be negative.
     """
     bad = ~np.isfinite(weight)
     if bad.any():
@@ -201,7 +199,7 @@ def check_weights(weight: Array, what: str, *, negative: bool = False) -> None:
             f"{what}: {bad.sum()} of {len(weight)} weights are NaN or infinite (first: row "
             f"{int(np.flatnonzero(bad)[0])}); remove these events or mend their weights"
         )
-    if not negative and (weight < 0).any():
+    if (weight < 0).any():
         raise InputError(
             f"{what}: {int((weight < 0).sum())} of {len(weight)} weights are negative; methods "
             "that classify cannot take them, reweight the sample to positive weights first"

@@ -197,6 +197,19 @@ def gaussian(rows: int, mean: float, width: float, seed: int, accepted: bool = T
     ).take(np.flatnonzero(gen | reco))
 
 
+def test_a_factor_that_makes_weights_negative_is_named():
+    events = sample(700, 1)
+    events.factors["isr_up"][np.flatnonzero(events.gen.passed)[:2]] = -0.1
+    data = sample(300, 2).take(np.flatnonzero(sample(300, 2).reco.passed))
+    posed = Problem(events, Measured(NAMES, data.reco.values, data.weight))
+    observables = {
+        name: ObservableSettings.model_validate(one) for name, one in OBSERVABLES.items()
+    }
+    how = FlowMatchingSettings.model_validate(METHODS["matching"])
+    with pytest.raises(InputError, match=r"efficiency, shift_isr_up: 2 of .* negative"):
+        fitted(posed, observables, how, seed=5, measurement="jets", replica_seed=1)
+
+
 def gaussian_problem(accepted: bool) -> tuple[Problem, np.ndarray]:
     simulation = gaussian(4000, 0.0, 1.0, 1, accepted)
     data = gaussian(3000, 0.6, 0.7, 2, accepted)

@@ -112,9 +112,13 @@ def test_what_cannot_be_told_apart_is_nearly_a_constant(rng):
 def test_bad_weights_of_a_classifier(rng, bad):
     weight = np.ones((100, 1))
     weight[3] = bad
-    with pytest.raises(InputError, match="negative"):
+    weight = np.concatenate([np.ones((100, 1)), weight], axis=1)
+    names = ("nominal", "shift_isr_up")
+    with pytest.raises(
+        InputError, match=rf"classifier, shift_isr_up: 1 of 100 .*negative \(first: {bad:g}\)"
+    ):
         acceptance_classifier.fit(
-            np.zeros((100, 1)), weight > 0, weight, np.arange(100) < 20, QUICK, seed=1
+            np.zeros((100, 1)), weight > 0, weight, np.arange(100) < 20, QUICK, seed=1, names=names
         )
 
 
