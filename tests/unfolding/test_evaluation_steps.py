@@ -234,6 +234,18 @@ def test_every_metric_has_an_uncertainty_and_tables_have_all_methods(run):
     assert len(tables[2].rows) == len(MEASUREMENTS)
 
 
+def test_data_beyond_the_simulation_are_a_metric_of_each_method(run):
+    one = numbers(run, "gaussian")
+    (binned,) = [row for row in tabulate.method_metrics(one) if "outside" in row.name]
+    assert binned.name == "gaussian.ibu.x.outside_support"
+    assert binned.value == one["diagnosis"]["observables"]["x"]["outside_support"]
+    of_events = {"outside_support": 0.1, "outside_support_error": 0.02, "observables": {}}
+    found = tabulate.method_metrics({**one, "method": "cinn", "diagnosis": of_events})
+    (row,) = [row for row in found if "outside" in row.name]
+    assert (row.name, row.value, row.uncertainty) == ("gaussian.cinn.outside_support", 0.1, 0.02)
+    assert row.uncertainty_kind == "counting"
+
+
 def test_published_values_stand_beside_the_same_method_only_and_are_marked(run):
     one = numbers(run, "gaussian")
     one["observables"] = {"mass": one["observables"]["x"]}

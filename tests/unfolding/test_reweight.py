@@ -1,6 +1,7 @@
 """The step that unfolds by OmniFold, and its diagnostics."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -204,16 +205,41 @@ def test_data_outside_of_the_simulation_are_counted():
     data[:40, 0] = 30.0
     data[20:60, 1] = -30.0
     found = diagnostics.outside_support(posed(data))
-    assert found["range"] == pytest.approx(0.15)
-    assert found["range_mass"] == found["range_width"] == pytest.approx(0.1)
-    assert found["far"] == pytest.approx(0.15, abs=0.01)
+    assert found.beyond.value == pytest.approx(0.15)
+    assert found.beyond.error == pytest.approx(np.sqrt(0.15 * 0.85 / 400))
+    assert [one.value for one in found.of_observables.values()] == pytest.approx([0.1, 0.1])
+    assert found.far.value == pytest.approx(0.15, abs=0.01)
+    assert "15 ± 2 % of the data are outside of the range" in found.warning()
+    assert "(mass 10 %, width 10 %)" in found.warning()
 
 
 def test_data_within_all_ranges_may_be_far_from_all_events():
     corner = np.full((10, 2), [2.9, -2.9])
     found = diagnostics.outside_support(posed(corner))
-    assert found["range"] == 0
-    assert found["far"] == 1
+    assert found.beyond.value == 0
+    # 1 - 0.159^(1/10), the length of the interval of Clopper and Pearson: none is not surely none.
+    assert found.beyond.error == pytest.approx(0.168, abs=1e-3)
+    assert found.far.value == 1
+    assert found.warning() is None
+
+
+def test_what_only_the_background_reaches_is_not_outside():
+    data = np.random.default_rng(2).normal(size=(400, 2)) * 0.5
+    data[:40, 0] = 30.0
+    without = posed(data)
+    below = Measured(NAMES, np.array([[29.0, 0.0], [31.0, 0.0], [500.0, 0.0]]), np.ones(3))
+    found = diagnostics.outside_support(replace(without, background=below))
+    assert diagnostics.outside_support(without).beyond.value == pytest.approx(0.1)
+    assert found.beyond.value == 0
+
+
+def test_data_beyond_the_simulation_are_said_and_counted(tmp_path, tables, capsys):
+    far = {**tables, "data": [table(tmp_path / "far.parquet", 5, mean=4.0)]}
+    _, history = run(tmp_path, far)
+    said = capsys.readouterr().err
+    assert "m, multifold: " in said and "% of the data are outside of the range" in said
+    assert history["outside_support"] > 0.5
+    assert 0 < history["outside_support_error"] < 0.05
 
 
 def test_effective_sample_size_and_drift():

@@ -7,6 +7,7 @@ import numpy as np
 
 from fullchain.unfolding import ibu
 from fullchain.unfolding.binned_problem import BinnedProblem
+from fullchain.unfolding.counting import part
 from fullchain.unfolding.response import Migration
 from fullchain.unfolding.sample import Array
 
@@ -14,21 +15,24 @@ from fullchain.unfolding.sample import Array
 def support(case: BinnedProblem, migration: Migration) -> dict[str, Any]:
     """Give what the simulation cannot say about the data, in numbers.
 
-    `outside_support` is the part of the data in cells that neither signal nor background fills;
+    `outside_support` is the part of the data in cells that neither signal nor background fills,
+    with the error of counting;
     `background_above_data` cells where more is subtracted than there is, and the excess, which
     stays; `without_efficiency` the cells of the particle level that the detector never sees.
     """
     data, background = case.data(), case.background()
     produced = np.zeros(case.cells.size)
     produced[case.simulated.reco_cells] = migration.matched.sum(axis=-1) + migration.fakes
-    beyond = np.where((produced > 0) | (background > 0), 0.0, data)
+    empty = (produced <= 0) & (background <= 0)
+    outside = part(empty[case.data_cells], case.problem.data.weight)
     too_much = background > data
     blind = (migration.efficiency == 0) & (migration.generated > 0)
     matched, fakes = migration.matched.sum(), migration.fakes.sum()
     return {
         "data_events": float(data.sum()),
-        "outside_support": float(beyond.sum() / data.sum()),
-        "cells_outside_support": int((beyond > 0).sum()),
+        "outside_support": outside.value,
+        "outside_support_error": outside.error,
+        "cells_outside_support": int((empty & (data > 0)).sum()),
         "background_above_data": {
             "cells": int(too_much.sum()),
             "events": float((background - data)[too_much].sum()),

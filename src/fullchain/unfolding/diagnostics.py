@@ -1,14 +1,23 @@
 """What tells whether weights of an unfolding can be trusted."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from fullchain.learning.standardise import measure
+from fullchain.unfolding.counting import Part, part
 from fullchain.unfolding.sample import Array, Problem
 
 NEIGHBOUR_QUANTILE = 0.99
 """Of the distances between simulated events; what lies farther away is far."""
+
+
+TOLERATED_OUTSIDE = 0.01
+"""Part of the data outside of the simulation above which a step says so."""
 
 
 def effective_sample_size(weights: Array) -> Array:
@@ -29,32 +38,69 @@ def drift(weights: Array, before: Array) -> Array:
     return result
 
 
-def outside_support(problem: Problem) -> dict[str, float]:
-    """Give fractions of the (weighted) data where the simulation can say nothing.
+@dataclass(frozen=True)
+class Support:
+    """Weighted parts of the data where the simulation can say nothing, with errors of counting.
 
     Simulated are events of the simulation that pass the detector level, and of the background;
-    those of weight zero do not count.
+    those of weight zero do not count. The background counts, for what it explains is subtracted
+    and not unfolded: data are without support only where nothing that is simulated reaches.
 
-    Returns
-    -------
-    dict
-        `range`: outside of the range of the simulation in one observable or more. `range_<name>`:
-        in this one. `far`: farther from the nearest simulated event, in standardised observables,
-        than all but 1 % of the simulated events are from theirs; 0.01 is expected of data like
-        the simulation.
+    Parameters
+    ----------
+    beyond
+        Outside of the range of the simulation in one observable or more.
+    of_observables
+        The same of each observable by its name.
+    far
+        Farther from the nearest simulated event, in standardised observables, than all but 1 % of
+        the simulated events are from theirs; 0.01 is expected of data like the simulation.
     """
+
+    beyond: Part
+    of_observables: Mapping[str, Part]
+    far: Part
+
+    def record(self) -> dict[str, Any]:
+        """Give plain values for a history."""
+        return {
+            "outside_support": self.beyond.value,
+            "outside_support_error": self.beyond.error,
+            "outside_support_by_definition": {
+                "range": self.beyond.value,
+                **{f"range_{name}": one.value for name, one in self.of_observables.items()},
+                "far": self.far.value,
+            },
+        }
+
+    def warning(self) -> str | None:
+        """Say how many of the data are beyond the simulation; None if hardly any are."""
+        if self.beyond.value <= TOLERATED_OUTSIDE:
+            return None
+        worst = sorted(self.of_observables.items(), key=lambda item: -item[1].value)
+        single = ", ".join(f"{name} {100 * one.value:.2g} %" for name, one in worst if one.value)
+        return (
+            f"{100 * self.beyond.value:.2g} ± {100 * self.beyond.error:.1g} % of the data are "
+            f"outside of the range of the simulation at detector level ({single}), where the "
+            "result is extrapolated; simulate more there, or cut both samples alike"
+        )
+
+
+def outside_support(problem: Problem) -> Support:
+    """Measure which part of the data the simulation has no events like."""
     data, simulation = problem.data, problem.simulation
     used = simulation.reco.passed & (simulation.weight > 0)
     simulated, weight = simulation.reco.values[used], simulation.weight[used]
     if problem.background is not None:
-        simulated = np.concatenate([simulated, problem.background.values])
-        weight = np.concatenate([weight, problem.background.weight])
+        filled = problem.background.weight > 0
+        simulated = np.concatenate([simulated, problem.background.values[filled]])
+        weight = np.concatenate([weight, problem.background.weight[filled]])
     beyond = (data.values < simulated.min(axis=0)) | (data.values > simulated.max(axis=0))
-    found = {"range": _fraction(beyond.any(axis=1), data.weight)}
-    for number, name in enumerate(data.names):
-        found[f"range_{name}"] = _fraction(beyond[:, number], data.weight)
-    found["far"] = _fraction(_far(data.values, simulated, weight), data.weight)
-    return found
+    return Support(
+        part(beyond.any(axis=1), data.weight),
+        {name: part(beyond[:, number], data.weight) for number, name in enumerate(data.names)},
+        part(_far(data.values, simulated, weight), data.weight),
+    )
 
 
 def _far(values: Array, simulated: Array, weight: Array) -> npt.NDArray[np.bool_]:
@@ -68,7 +114,3 @@ def _far(values: Array, simulated: Array, weight: Array) -> npt.NDArray[np.bool_
     distance = tree.query((values - scale.subtract) * scale.multiply)[0]
     far: npt.NDArray[np.bool_] = distance > usual
     return far
-
-
-def _fraction(chosen: npt.NDArray[np.bool_], weight: Array) -> float:
-    return float(weight[chosen].sum() / weight.sum())

@@ -188,13 +188,15 @@ def scales(paths: Sequence[Path]) -> Array:
             "of the sample"
         )
     totals = [sum(part["sum_of_weights"] for part in parts) for parts in known.values()]
-    for name, section, total in zip(sections, sections.values(), totals, strict=True):
-        if not (np.isfinite(total) and total > 0 and np.isfinite(section) and section > 0):
+    pairs = np.array([list(sections.values()), totals], dtype=float)
+    for name, (section, total) in zip(sections, pairs.T, strict=True):
+        if not (np.isfinite([section, total]).all() and min(section, total) > 0):
             raise InputError(
                 f"sample {name}: cross section {section:g} pb, sum of weights {total:g}; both must "
                 "be positive where several samples are joined"
             )
-    return np.array(list(sections.values()), dtype=float) / np.array(totals)
+    found: Array = pairs[0] / pairs[1]
+    return found
 
 
 @dataclass(frozen=True)

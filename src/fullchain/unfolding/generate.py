@@ -1,6 +1,7 @@
 """Generative unfolding of a measurement: cINN or flow matching, with all its uncertainties."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +18,12 @@ from fullchain.learning import checkpoint, device
 from fullchain.learning.training import Resumption
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
-from fullchain.unfolding import generative_samples, generative_unfolding, unfolded_file
+from fullchain.unfolding import (
+    diagnostics,
+    generative_samples,
+    generative_unfolding,
+    unfolded_file,
+)
 from fullchain.unfolding.binning import counted
 from fullchain.unfolding.generative_settings import Generative
 from fullchain.unfolding.generative_unfolding import Fitted
@@ -85,6 +91,9 @@ def main(
             settings.seed,
             alternative=alternative or None,
         )
+        support = diagnostics.outside_support(problem)
+        if warning := support.warning():
+            print(f"{measurement}, {method}: {warning}", file=sys.stderr)
         fitted = generative_unfolding.fitted(
             problem,
             observables,
@@ -96,9 +105,7 @@ def main(
             resume=resume,
         )
         replicas = 0 if alternative else how.data_replicas
-        sample, diagnostics = generative_samples.unfolded(
-            fitted, measurement, settings.seed, replicas
-        )
+        sample, tests = generative_samples.unfolded(fitted, measurement, settings.seed, replicas)
     except InputError as problem_found:
         raise InputError(f"{measurement}, {method}: {problem_found}") from None
     about = {
@@ -110,7 +117,7 @@ def main(
         "data_events": len(problem.data),
         "simulated_events": len(problem.simulation),
         "iterations": len(fitted.iterations),
-        "outside_support": diagnostics["outside_support"],
+        "outside_support": support.beyond.value,
     }
     unfolded_file.write(
         unfolded,
@@ -130,7 +137,8 @@ def main(
             "efficiency_learned": fitted.accepted.efficiency.learned.tolist(),
             "fakes_learned": fitted.accepted.genuine.learned.tolist(),
         },
-        **diagnostics,
+        **support.record(),
+        **tests,
     }
     write_text(history, json.dumps(content, indent=1, allow_nan=False) + "\n")
     for path in states:

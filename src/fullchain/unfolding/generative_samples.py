@@ -90,7 +90,6 @@ def unfolded(
         "control": None if control is None else control.record,
         "clipped_efficiency": clipped,
         "clipped_background": fitted.kept.clipped,
-        "outside_support": _outside(fitted),
         "beyond_simulation": _beyond(fitted, first),
     }
     ensemble = fitted.settings.ensemble
@@ -261,11 +260,6 @@ def _tested(fitted: Fitted) -> tuple[Array, Flags, Array, Array, Flags]:
         simulation.weight[both] * prior,
         fitted.held[both],
     )
-
-
-def _outside(fitted: Fitted) -> float:
-    data = fitted.problem.data
-    return float(np.average(fitted.detector.outside(data.values), weights=data.weight))
 
 
 def _beyond(fitted: Fitted, first: Block) -> float:

@@ -1,6 +1,7 @@
 """Unfold a measurement by OmniFold: weights for the particle-level events of the simulation."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,7 +66,9 @@ def main(
         simulation_replicas=0 if alternative else chosen.simulation_replicas,
         shifts=not alternative,
     )
-    outside = diagnostics.outside_support(posed)
+    support = diagnostics.outside_support(posed)
+    if warning := support.warning():
+        print(f"{measurement}, {method}: {warning}", file=sys.stderr)
     # Not the name of the alternative: what differs is then due to the simulation.
     seed = derive(settings.seed, "unfolding", measurement, method)
     total = len(members_of(fits, posed, chosen)) * chosen.iterations
@@ -78,7 +81,7 @@ def main(
             outcome = unfold(posed, fits, chosen, seed, advance)
     except InputError as found:
         raise InputError(f"measurement {measurement}, method {method}: {found}") from None
-    content = _history(posed, outcome, fits, chosen, outside)
+    content = _history(posed, outcome, fits, chosen, support)
     observables = {
         name: ObservableSettings.model_validate(settings["unfolding.observables"][name])
         for name in posed.simulation.names
@@ -94,7 +97,7 @@ def main(
         "alternative": alternative,
         "units": units,
         "iterations": len(content["iterations"]),
-        "outside_support": outside["range"],
+        "outside_support": support.beyond.value,
     }
     unfolded_file.write(unfolded, _unfolded(posed, outcome, chosen, about))
     write_text(history, json.dumps(content, indent=1, allow_nan=False) + "\n")
@@ -138,14 +141,13 @@ def _history(
     outcome: Outcome,
     fits: list[Fit],
     settings: OmnifoldSettings,
-    outside: dict[str, float],
+    support: diagnostics.Support,
 ) -> dict[str, Any]:
     ensemble = [name for name in outcome.history if name.startswith(f"{ENSEMBLE}_")]
     passed = posed.simulation.gen.passed
     return {
         "iterations": mean_history(outcome.history, ensemble),
-        "outside_support": outside["range"],
-        "outside_support_by_definition": outside,
+        **support.record(),
         "stopped": outcome.stopped,
         "members": outcome.history,
         "ensemble": len(ensemble),

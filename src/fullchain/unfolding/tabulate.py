@@ -10,6 +10,7 @@ from fullchain.stage_tables import write_tables
 from fullchain.step import Given, Input, Output
 from fullchain.unfolding import published
 from fullchain.unfolding.comparison_tables import tables
+from fullchain.unfolding.counting import Part
 from fullchain.unfolding.spectrum_file import STAGE
 
 Numbers = Mapping[str, Any]
@@ -43,12 +44,35 @@ def main(
 
 def method_metrics(one: Numbers) -> list[Metric]:
     """Give the metrics of one method of one measurement, of its performance.json."""
-    found: list[Metric] = []
+    found: list[Metric] = [*_outside_support(one)]
     for name, observable in one["observables"].items():
         if observable["metric"]["truth"] is not None:
             found += _truth(one, name, observable)
         found += _refolding(one, name, observable)
     return found
+
+
+def _outside_support(one: Numbers) -> Iterator[Metric]:
+    """Part of the data that the simulation does not reach; of a binned method by observable."""
+    diagnosis = one["diagnosis"]
+    key, text = f"{one['measurement']}.{one['method']}", f"{one['measurement']}, {one['method']}: "
+    reached = [("", "", "outside of the range of simulation and background", diagnosis)]
+    reached += [
+        (f".{name}", f" of {name}", "in bins that neither simulation nor background fills", of)
+        for name, of in diagnosis["observables"].items()
+    ]
+    for name, words, where, found in reached:
+        if "outside_support" not in found:
+            continue
+        outside = Part(found["outside_support"], found["outside_support_error"])
+        yield Metric(
+            f"{key}{name}.outside_support",
+            outside.value,
+            outside.error,
+            outside.kind,
+            f"{text}part of the data{words} {where}, detector level",
+            note=f"{one['sizes']['data']} events",
+        )
 
 
 def _truth(one: Numbers, name: str, observable: Numbers) -> Iterator[Metric]:

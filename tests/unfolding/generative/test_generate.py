@@ -142,6 +142,12 @@ def test_what_is_written(tmp_path, method):
     assert set(history["calibration"]["observables"]) == set(NAMES)
     assert history["control"]["auc_error"] > 0
     assert 0 <= history["outside_support"] < 0.1
+    assert history["outside_support_error"] > 0
+    assert set(history["outside_support_by_definition"]) == {
+        "range",
+        "far",
+        *(f"range_{name}" for name in NAMES),
+    }
     # Under a larger scale of the detector the same data stand for a smaller mass.
     shift = found.weights["shift_jes_up"] - nominal
     assert (shift * found.values[:, 0]).sum() < 0
@@ -171,6 +177,25 @@ def test_the_same_bit_for_bit_also_after_an_interruption(tmp_path, monkeypatch, 
 def test_an_alternative_gives_the_nominal_only(tmp_path):
     place = run(tmp_path, "out", "matching", alternative="other")
     assert set(unfolded_file.read(place / "unfolded.parquet").weights) == {"nominal"}
+
+
+def test_data_beyond_the_simulation_are_said(tmp_path, capfd):
+    paths = tables(tmp_path)
+    units = {"mass": "GeV", "multiplicity": "", "z_g": ""}
+    event_table.write(paths["data"][0], sample(300, 2, 2.0), units, {})
+    generate.main(
+        **paths,
+        measurement="jets",
+        method="matching",
+        alternative="other",
+        unfolded=tmp_path / "unfolded.parquet",
+        history=tmp_path / "history.json",
+        settings=settings(),
+    )
+    assert "jets, matching: " in (said := capfd.readouterr().err)
+    assert "% of the data are outside of the range of the simulation" in said
+    history = json.loads((tmp_path / "history.json").read_text())
+    assert history["outside_support"] > 0.3
 
 
 def test_bad_input(tmp_path):

@@ -278,6 +278,7 @@ def test_data_outside_of_the_simulation_are_reported():
     problem = by_hand([0.5, 1.5], [0.5, 1.5], [0.5, 0.5, 1.5, 2.5, 3.5])
     found = nominal(problem, EDGES)
     assert found.about["outside_support"] == pytest.approx(0.4)
+    assert found.about["outside_support_error"] == pytest.approx(np.sqrt(0.4 * 0.6 / 5))
     assert found.about["cells_outside_support"] == 2
     assert found.about["data_events"] == 5
     np.testing.assert_allclose(found.counts, [0, 2, 1, 0, 0])

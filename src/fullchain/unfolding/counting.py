@@ -1,0 +1,46 @@
+"""A part of weighted events, with the error of counting."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fullchain.unfolding.sample import Array, Flags
+
+TAIL = 0.15865525
+"""Part of a normal distribution beyond one standard deviation on one side."""
+
+COUNTED, LIMITED = "counting", "binomial, 68 %"
+"""Kinds of the error: standard deviation; length of the interval of Clopper and Pearson."""
+
+
+class Part(NamedTuple):
+    """Part of the sum of weights, and its error."""
+
+    value: float
+    error: float
+
+    @property
+    def kind(self) -> str:
+        """Where the error comes from, see `part`."""
+        return COUNTED if 0.0 < self.value < 1.0 else LIMITED
+
+
+def part(chosen: Flags, weight: Array) -> Part:
+    """Give the weighted part of the chosen of n events, all (n), weights not negative.
+
+    Where none or all are chosen the standard deviation would be 0 and say nothing: the error is
+    then the length of the interval of Clopper and Pearson (Biometrika 26 (1934) 404), 68.3 %, for
+    as many events as the weights are worth.
+
+    Examples
+    --------
+    >>> value, error = part(np.array([True, False, False, False]), np.ones(4))
+    >>> value, round(error, 3)
+    (0.25, 0.217)
+    """
+    total = float(weight.sum())
+    value = float(weight[chosen].sum() / total)
+    if 0.0 < value < 1.0:
+        return Part(value, float(np.sqrt((weight**2 * (chosen - value) ** 2).sum()) / total))
+    worth = total**2 / float((weight**2).sum())
+    return Part(value, 1.0 - TAIL ** (1.0 / worth))
