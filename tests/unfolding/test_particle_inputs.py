@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fullchain.errors import InputError
-from fullchain.unfolding.particle_inputs import measure, n_features, prepare
+from fullchain.unfolding.particle_inputs import cut, measure, n_features, prepare
 from fullchain.unfolding.particle_network_settings import ParticleInputSettings
 from fullchain.unfolding.sample import Particles
 
@@ -66,15 +66,18 @@ def test_what_the_features_lose_is_in_the_values():
     np.testing.assert_allclose(values[0] + 3 * values[2], 0, atol=1e-6)
 
 
-def test_cut_is_reported_and_the_softest_are_cut():
-    whole, cut = prepared(particles()), prepared(particles(), largest=3)
-    assert cut.particles.shape == (3, 3, 4)
-    torch.testing.assert_close(cut.particles, whole.particles[:, :3], rtol=0, atol=0)
-    torch.testing.assert_close(cut.values, whole.values, rtol=0, atol=0)
-    assert cut.cut.as_dict() == pytest.approx(
-        {"jets": 1 / 3, "particles": 1 / 6, "momentum": 5 / 140, "most": 4}
+def test_the_softest_are_cut_and_counted():
+    whole, fewer = prepared(particles()), prepared(particles(), largest=3)
+    assert fewer.particles.shape == (3, 3, 4)
+    torch.testing.assert_close(fewer.particles, whole.particles[:, :3], rtol=0, atol=0)
+    torch.testing.assert_close(fewer.values, whole.values, rtol=0, atol=0)
+    # One jet of two with particles loses one of four; an event that fails has none to lose.
+    assert cut(particles(), 3).as_dict() == pytest.approx(
+        {"jets": 1 / 2, "particles": 1 / 6, "momentum": 5 / 140, "most": 4}
     )
-    assert whole.cut.as_dict() == {"jets": 0.0, "particles": 0.0, "momentum": 0.0, "most": 4}
+    nothing = {"jets": 0.0, "particles": 0.0, "momentum": 0.0}
+    assert cut(particles(), 4).as_dict() == nothing | {"most": 4}
+    assert cut(particles().take(np.array([1])), 3).as_dict() == nothing | {"most": 0}
 
 
 def test_no_particles_at_all():

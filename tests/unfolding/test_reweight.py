@@ -258,6 +258,27 @@ def test_the_stopping_rule_works_with_particles(tmp_path, tables):
     assert found.about["iterations"] == 1
 
 
+def test_particles_that_are_left_out_are_said_and_kept(tmp_path, tables, capsys):
+    network = {"kind": "pfn", "phi": [4], "f": [4]}
+    _, history = run(
+        tmp_path, tables, "other", inputs="particles", particle_network=network, iterations=1,
+        particle_inputs={"largest": 2},
+    )  # fmt: skip
+    left = history["particles_left_out"]
+    assert set(left) == {
+        "data", "background", "simulation, particle level", "simulation, detector level"
+    }  # fmt: skip
+    for one in left.values():
+        # Three particles in each jet, of 3, 2 and 1 parts of its pT.
+        assert one == pytest.approx(
+            {"jets": 1.0, "particles": 1 / 3, "momentum": 1 / 6, "most": 3}, rel=1e-6
+        )
+    said = capsys.readouterr().err
+    assert "m, multifold: data, 100 % of the jets have more than particle_inputs.largest (2" in said
+    _, history = run(tmp_path, tables, "other", iterations=1)
+    assert "particles_left_out" not in history
+
+
 def test_a_shift_is_paired_with_the_first_of_the_ensemble():
     first, second = np.array([1.0, 2.0, 0.0]), np.array([3.0, 2.0, 0.0])
     found = fits.with_nominal(

@@ -59,7 +59,7 @@ class Cut:
     Parameters
     ----------
     jets
-        Part of the jets that lose particles.
+        Part of the jets with particles that lose some.
     particles
         Part of all particles.
     momentum
@@ -90,14 +90,11 @@ class ParticleTensors:
         (n, places), true where there is one.
     values
         (n, 2) `GLOBALS`, standardised; 0 of a jet without particles.
-    cut
-        What was left out.
     """
 
     particles: Tensor
     mask: Tensor
     values: Tensor
-    cut: Cut
 
     def inputs(self) -> dict[str, Tensor]:
         """Give the mapping that a `GroupedClassifier` takes."""
@@ -150,7 +147,7 @@ def prepare(
     sums = _pt_sums(particles)
     counts = np.diff(particles.offsets)
     jet = np.repeat(np.arange(len(counts)), counts)
-    place = np.arange(len(jet)) - np.repeat(particles.offsets[:-1], counts)
+    place = _places(particles)
     kept = place < settings.largest
     pt = _column(particles, "pt")
     columns = [
@@ -170,19 +167,35 @@ def prepare(
         torch.from_numpy(padded),
         torch.from_numpy(mask),
         torch.from_numpy(values.astype(np.float32)),
-        _cut(counts, kept, pt, settings.largest),
     )
 
 
-def _cut(counts: Integers, kept: Flags, pt: Array, largest: int) -> Cut:
-    if not len(kept):
+def cut(particles: Particles, largest: int) -> Cut:
+    """Measure what the largest number of particles leaves out of jets.
+
+    Raises
+    ------
+    InputError
+        A pT is unusable (see `prepare`).
+    """
+    counts = np.diff(particles.offsets)
+    sums = _pt_sums(particles)
+    if not counts.any():
         return Cut(0.0, 0.0, 0.0, 0)
+    lost = _places(particles) >= largest
     return Cut(
-        float((counts > largest).mean()),
-        float(1 - kept.mean()),
-        float(pt[~kept].sum() / pt.sum()),
+        float((counts > largest).sum() / (counts > 0).sum()),
+        float(lost.mean()),
+        float(_column(particles, "pt")[lost].sum() / sums.sum()),
         int(counts.max()),
     )
+
+
+def _places(particles: Particles) -> Integers:
+    """Place of each particle in its jet, from 0."""
+    starts = np.repeat(particles.offsets[:-1], np.diff(particles.offsets))
+    found: Integers = np.arange(len(starts)) - starts
+    return found
 
 
 def _column(particles: Particles, name: str) -> Array:

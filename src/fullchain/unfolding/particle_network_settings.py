@@ -14,7 +14,7 @@ class ParticleInputSettings(SettingsModel):
         100,
         ge=1,
         description="largest number of particles of a jet, those of highest pT; how many others "
-        "there are is reported",
+        "there are is said, and in history.json",
     )
     radius: float = Field(
         0.4, gt=0, description="distances from the axis of the jet are divided by this"

@@ -14,7 +14,7 @@ from fullchain.learning import device
 from fullchain.progress import progress
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
-from fullchain.unfolding import diagnostics, problem, unfolded_file
+from fullchain.unfolding import diagnostics, particle_inputs, problem, unfolded_file
 from fullchain.unfolding.binning import counted
 from fullchain.unfolding.fits import Fit, fits_of, with_nominal
 from fullchain.unfolding.measurement_settings import MeasurementSettings
@@ -22,6 +22,7 @@ from fullchain.unfolding.members import members_of
 from fullchain.unfolding.observable_settings import ObservableSettings
 from fullchain.unfolding.omnifold import Outcome, mean_history, unfold
 from fullchain.unfolding.omnifold_settings import OmnifoldSettings
+from fullchain.unfolding.particle_inputs import Cut
 from fullchain.unfolding.sample import Array, Problem
 from fullchain.unfolding.unfolded import ENSEMBLE, OF_OBSERVABLE, Unfolded
 
@@ -57,6 +58,10 @@ def main(
         particles=chosen.inputs == "particles",
         alternative=alternative or None,
     )
+    cuts = _cuts(posed, chosen)
+    for what, cut in cuts.items():
+        if cut.jets:
+            print(f"{measurement}, {method}: {what}, {_said(cut, chosen)}", file=sys.stderr)
     fits = fits_of(
         posed,
         settings.seed,
@@ -82,6 +87,8 @@ def main(
     except InputError as found:
         raise InputError(f"measurement {measurement}, method {method}: {found}") from None
     content = _history(posed, outcome, fits, chosen, support)
+    if cuts:
+        content["particles_left_out"] = {what: cut.as_dict() for what, cut in cuts.items()}
     observables = {
         name: ObservableSettings.model_validate(settings["unfolding.observables"][name])
         for name in posed.simulation.names
@@ -101,6 +108,32 @@ def main(
     }
     unfolded_file.write(unfolded, _unfolded(posed, outcome, chosen, about))
     write_text(history, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _cuts(posed: Problem, settings: OmnifoldSettings) -> dict[str, Cut]:
+    """What the largest number of particles leaves out of each sample; empty for observables."""
+    if settings.inputs != "particles":
+        return {}
+    simulation, background = posed.simulation, posed.background
+    samples = {
+        "data": posed.data.particles,
+        "background": None if background is None else background.particles,
+        "simulation, particle level": simulation.gen.particles,
+        "simulation, detector level": simulation.reco.particles,
+    }
+    return {
+        what: particle_inputs.cut(particles, settings.particle_inputs.largest)
+        for what, particles in samples.items()
+        if particles is not None
+    }
+
+
+def _said(cut: Cut, settings: OmnifoldSettings) -> str:
+    return (
+        f"{100 * cut.jets:.3g} % of the jets have more than particle_inputs.largest "
+        f"({settings.particle_inputs.largest}; the most {cut.most}): {100 * cut.particles:.3g} % "
+        f"of all particles, {100 * cut.momentum:.3g} % of the sum of pT, are left out"
+    )
 
 
 def _unfolded(
