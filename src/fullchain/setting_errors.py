@@ -20,7 +20,8 @@ def nearest(name: str, known: Sequence[str]) -> str:
 def explain(error: Any, model: type[BaseModel]) -> str:
     """Turn one pydantic error of a model into a line that says which key, and what to do."""
     location = tuple(error["loc"])
-    path = ".".join(str(word) for word in location if word not in _tags(location, model))
+    tags = _tags(location, model)
+    path = ".".join(str(word) for place, word in enumerate(location) if place not in tags)
     if error["type"] == "extra_forbidden":
         return f"{path}: unknown key{nearest(str(location[-1]), _keys_at(location[:-1], model))}"
     message = error["msg"].removeprefix("Value error, ")
@@ -64,10 +65,10 @@ def _tag(model: type[BaseModel]) -> str | None:
     return str(values[0]) if len(values) == 1 else None
 
 
-def _tags(location: Sequence[str | int], model: type[BaseModel]) -> set[str | int]:
-    """The words of a location that are tags of unions and not keys."""
+def _tags(location: Sequence[str | int], model: type[BaseModel]) -> set[int]:
+    """The places in a location of words that are tags of unions and not keys."""
     return {
-        location[index - 1]
+        index - 1
         for index in range(1, len(location) + 1)
         if any(is_tag for _, is_tag in _models_at(location[:index], model))
     }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fullchain.decorrelation.settings import base_of
 from fullchain.inference.observable_names import OBSERVABLES
+from fullchain.jets.factor_names import FACTORS
 from fullchain.jets.settings import OF_THE_FILE
 from fullchain.pileup.discrimination_pairs import pairs
 from fullchain.setting_errors import nearest
@@ -213,6 +214,9 @@ def _references(chosen: "Settings") -> Iterator[Reference]:
         for one in measurement.shifts:
             where = f"unfolding.measurements.{name}.shifts"
             yield where, "shift of the jets", one, list(chosen.jets.shifts)
+        for one in measurement.factors:
+            where = f"unfolding.measurements.{name}.factors"
+            yield where, "variation of the weight", one, FACTORS
     if chosen.inference is None:
         return
     taggers = chosen.tagging.taggers if chosen.tagging else {}

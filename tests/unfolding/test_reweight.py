@@ -73,7 +73,7 @@ def table(path, seed, *, mean=0.0, n=400, weight=None):
 
 def settings(method):
     training = {"epochs": 3, "patience": 2, "learning_rate": 1e-2, "batch_size": 64}
-    changes = {"layers": [8], "ensemble": 2, "data_replicas": 1, "simulation_replicas": 1}
+    changes = {"layers": [8], "ensemble": 2, "data_replicas": 2, "simulation_replicas": 2}
     changes |= {"iterations": 2, "training": training, "kind": "omnifold"}
     measurement = {
         "simulation": {"samples": ["a"]},
@@ -119,7 +119,11 @@ def run(folder, tables, alternative="", **method):
     return unfolded_file.read(outputs["unfolded"]), json.loads(outputs["history"].read_text())
 
 
-FITS = ["ensemble_0", "ensemble_1", "data_0", "simulation_0", "shift_jes_up", "shift_isr_up"]
+FITS = [
+    *(f"{of}_{number}" for of in ("ensemble", "data", "simulation") for number in (0, 1)),
+    "shift_jes_up",
+    "shift_isr_up",
+]
 
 
 def test_events_are_written_with_the_weights_of_all_fits(tmp_path, tables):

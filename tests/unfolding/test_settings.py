@@ -8,6 +8,10 @@ from fullchain.settings import Settings, validate
 
 SAMPLE = {"kind": "generated", "process": "zmumu", "events": 1000, "pthat_min": 160.0}
 
+TT = {"samples": ["tt"]}
+STRESS = {"observable": "x"}
+SEVERAL = {"simulation": {"samples": ["zmumu", "tt"]}}
+
 
 def changed(**unfolding):
     return validate({"unfolding": unfolding}).unfolding
@@ -48,11 +52,86 @@ def test_samples_are_those_of_the_ntuples():
             "methods: a name stands twice",
         ),
         ({"methods": {"a-b": {"kind": "ibu"}}}, "is no name"),
+        *(
+            (
+                {"methods": {method: {replicas: 1}}},
+                rf"methods\.{method}\.{replicas}: one replica has no spread",
+            )
+            for method in ("ibu", "multifold", "cinn", "flow_matching")
+            for replicas in ("data_replicas", "simulation_replicas")
+        ),
+        ({"coverage": {"methods": ["unifold"]}}, r"coverage\.methods: unifold has the inputs"),
+        ({"coverage": {"methods": ["omnifold"]}}, r"coverage\.methods: omnifold has the inputs"),
+        (
+            {"observables": {"x": None}, "measurements": {"gaussian": None}},
+            r"coverage: .* the observable 'x' of the Gaussian case, which is not in observables",
+        ),
+        (
+            {"measurements": {"gaussian": {"background": {"expected": 1.5}}}},
+            r"measurements\.gaussian\.background\.expected: .*less than 1",
+        ),
+        *(
+            (
+                {"measurements": {"closure": {part: {"stress": {"observable": "x"}}}}},
+                rf"{part}\.stress\.observable: 'x' is not among the observables",
+            )
+            for part in ("simulation", "data")
+        ),
+        (
+            {"measurements": {"zjet": {"alternatives": {"m": {**TT, "stress": STRESS}}}}},
+            r"alternatives\.m\.stress\.observable: 'x' is not among the observables",
+        ),
+        (
+            {"measurements": {"zjet": {"alternatives": {"m": {"samples": ["zmumu_cp5"]}}}}},
+            r"alternatives\.m and data are both of zmumu_cp5: give one the first",
+        ),
+        (
+            {"measurements": {"zjet": {"factors": ["nonsense_up"]}}},
+            r"zjet\.factors: no variation of the weight is called 'nonsense_up'",
+        ),
+        (
+            {"measurements": {"gaussian": {"factors": ["fsr_up"]}}},
+            "toys and pairs have no factors",
+        ),
+        (
+            {"methods": {"cinn": {"median_of": "nonsense"}}},
+            r"methods\.cinn\.median_of: no observable is called 'nonsense'",
+        ),
+        (
+            {"methods": {"cinn": {"median_of": "x"}}},
+            r"measurements\.zjet\.methods: cinn: median_of: x is not unfolded here",
+        ),
+        (
+            {"methods": {"cinn": {"median_of": "mass"}}},
+            r"median_of: simulation is of one sample",
+        ),
+        (
+            {
+                "methods": {"told": {"kind": "cinn", "median_of": "mass"}},
+                "measurements": {"zjet": {**SEVERAL, "methods": ["told"]}},
+                "published": {"zjet": None},
+            },
+            r"zjet\.methods: told: median_of: .* set variations: false",
+        ),
     ],
 )
 def test_wrong_names_are_named(unfolding, words):
     with pytest.raises(InputError, match=words):
         changed(**unfolding)
+
+
+def test_a_median_is_told_where_it_is_one():
+    mine = {
+        "simulation": {"samples": ["zmumu", "tt"]},
+        "data": {"samples": ["zmumu_cp5"]},
+        "observables": ["mass"],
+    }
+    methods = {"told": {"kind": "cinn", "median_of": "mass"}}
+    one = {**mine, "simulation": {"samples": ["zmumu"]}}
+    found = changed(methods=methods, measurements={"mine": mine, "one": one})
+    assert "told" in found.methods_of("mine") and "told" not in found.methods_of("one")
+    named = {"mine": {**mine, "methods": ["told"]}}
+    assert changed(methods=methods, measurements=named).methods_of("mine") == ["told"]
 
 
 @pytest.mark.parametrize("name", ["events", "coverage", "figures"])

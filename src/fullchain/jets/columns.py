@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from fullchain.jets.arrays import Array
+from fullchain.jets.factor_names import FACTORS
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,6 @@ class Column:
 
 
 _REAL = pa.float32()
-
-FACTORS = ("isr_up", "isr_down", "fsr_up", "fsr_down", "pileup_up", "pileup_down")
-"""Variations of the event weight; the columns are called w_<name>."""
 
 EVENT = (
     Column("run", pa.uint32(), "", "run number"),

@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 
 from fullchain.jets.arrays import Array, flat, momenta, offsets_of, sums
-from fullchain.jets.columns import FACTORS
+from fullchain.jets.factor_names import FACTORS
 from fullchain.jets.mitigation import weights as mitigation_weights
 from fullchain.ntuples.layouts.base import EventWeights, Layout
 

@@ -16,7 +16,7 @@ from fullchain.unfolding.ibu_settings import IbuSettings
 from fullchain.unfolding.moments import moments
 from fullchain.unfolding.observable_settings import ObservableSettings
 from fullchain.unfolding.sample import Array, Problem
-from fullchain.unfolding.toy_settings import DetectorToySettings
+from fullchain.unfolding.toy_settings import OBSERVABLE, DetectorToySettings
 
 
 def main(
@@ -33,7 +33,7 @@ def main(
         The method is of a kind that has no replicas of many problems at once.
     """
     how = settings.model("unfolding.coverage", CoverageSettings)
-    x = settings.model(f"unfolding.observables.{gaussian.OBSERVABLE}", ObservableSettings)
+    x = settings.model(f"unfolding.observables.{OBSERVABLE}", ObservableSettings)
     edges = edges_of(x, METRIC)
     problems = [experiment(how, settings.seed, number) for number in range(how.experiments)]
     unfold = _method(method, how, edges, settings)

@@ -10,10 +10,10 @@ import numpy as np
 
 from fullchain.unfolding import binned_unfolding
 from fullchain.unfolding.binned_problem import BinnedProblem, Factors
-from fullchain.unfolding.gaussian import OBSERVABLE
 from fullchain.unfolding.ibu_settings import IbuSettings
 from fullchain.unfolding.moments import moments
 from fullchain.unfolding.sample import Array, Problem
+from fullchain.unfolding.toy_settings import OBSERVABLE
 
 QUANTITIES = ("mean", "width")
 

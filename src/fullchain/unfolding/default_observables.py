@@ -1,7 +1,7 @@
 """The observables of the default measurements, and their bins."""
 
 from fullchain.unfolding.observable_settings import ObservableSettings
-from fullchain.unfolding.toy_settings import X
+from fullchain.unfolding.toy_settings import OBSERVABLE, X
 
 
 def default_observables() -> dict[str, ObservableSettings]:
@@ -59,5 +59,5 @@ def default_observables() -> dict[str, ObservableSettings]:
             bins=40,
             edges=(120.0, 140.0, 155.0, 165.0, 175.0, 185.0, 195.0, 210.0, 240.0),
         ),
-        "x": X,
+        OBSERVABLE: X,
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from fullchain.errors import InputError
 from fullchain.jets.arrays import Array, flat, momenta, offsets_of
-from fullchain.jets.columns import FACTORS
+from fullchain.jets.factor_names import FACTORS
 from fullchain.jets.jetset import JetSet
 from fullchain.jets.matching import nearest, take
 from fullchain.jets.processor import JetProcessor

@@ -12,10 +12,9 @@ import numpy.typing as npt
 from scipy.stats import norm
 
 from fullchain.unfolding.sample import Level, Measured, Problem, Simulation, Truth
+from fullchain.unfolding.toy_settings import OBSERVABLE
 
 Array = npt.NDArray[np.float64]
-
-OBSERVABLE = "x"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from fullchain.learning.settings import TrainingSettings
 from fullchain.model import SettingsModel
+from fullchain.unfolding.replica_numbers import Replicas
 
 
 class SmallClassifierSettings(SettingsModel):
@@ -84,10 +85,10 @@ class GenerativeSettings(SettingsModel):
         description="unfolded events for each measured one and each member, with which the prior "
         "is found",
     )
-    data_replicas: int = Field(
+    data_replicas: Replicas = Field(
         20, ge=0, description="bootstrap replicas of the data; they follow the iterated prior"
     )
-    simulation_replicas: int = Field(
+    simulation_replicas: Replicas = Field(
         0,
         ge=0,
         description="bootstrap replicas of the simulation: a member each, trained on from the "

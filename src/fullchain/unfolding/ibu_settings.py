@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from fullchain.model import SettingsModel
+from fullchain.unfolding.replica_numbers import Replicas
 
 THRESHOLDS = {"fixed": 0.0, "change": 0.1, "refolding": 1.0}
 
@@ -31,10 +32,10 @@ class IbuSettings(SettingsModel):
         description="where iterations begin: spectrum of the simulation, or the same density in "
         "all bins that it fills",
     )
-    data_replicas: int = Field(
+    data_replicas: Replicas = Field(
         200, ge=0, description="replicas of the bootstrap of the data; 0: no such uncertainty"
     )
-    simulation_replicas: int = Field(
+    simulation_replicas: Replicas = Field(
         200,
         ge=0,
         description="replicas of the bootstrap of simulation and background, which change "
@@ -51,8 +52,6 @@ class IbuSettings(SettingsModel):
 
     @model_validator(mode="after")
     def _make_sense(self) -> "IbuSettings":
-        if 1 in (self.data_replicas, self.simulation_replicas):
-            raise ValueError("one replica has no spread: take at least two, or 0 for none")
         for names in self.joint:
             if len(set(names)) < 2 or len(set(names)) < len(names):
                 raise ValueError(

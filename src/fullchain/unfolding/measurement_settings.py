@@ -42,7 +42,9 @@ class BackgroundSettings(SettingsModel):
         description="names of samples or toys; several samples are joined in the proportion of "
         "their cross sections",
     )
-    expected: float = Field(gt=0, description="expected part of the sum of weights of the data")
+    expected: float = Field(
+        gt=0, lt=1, description="expected part of the sum of weights of the data"
+    )
 
 
 class MeasurementSettings(SettingsModel):
@@ -80,11 +82,33 @@ class MeasurementSettings(SettingsModel):
             values = getattr(self, name) or ()
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: a name stands twice")
-        halves = {self.simulation.half, self.data.half}
-        shared = set(self.simulation.samples) & set(self.data.samples)
-        if shared and halves != {"first", "second"}:
-            raise ValueError(
-                f"simulation and data are both of {', '.join(sorted(shared))}: give one the first "
-                "and the other the second half"
-            )
         return self
+
+    @model_validator(mode="after")
+    def _no_event_on_both_sides(self) -> "MeasurementSettings":
+        for where, part in self.simulations():
+            shared = set(part.samples) & set(self.data.samples)
+            if shared and {part.half, self.data.half} != {"first", "second"}:
+                raise ValueError(
+                    f"{where} and data are both of {', '.join(sorted(shared))}: give one the first "
+                    "and the other the second half"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _stressed_is_unfolded(self) -> "MeasurementSettings":
+        for where, part in (*self.simulations(), ("data", self.data)):
+            if part.stress is not None and part.stress.observable not in self.observables:
+                raise ValueError(
+                    f"{where}.stress.observable: {part.stress.observable!r} is not among the "
+                    f"observables of the measurement ({', '.join(self.observables)})"
+                )
+        return self
+
+    def simulations(self) -> list[tuple[str, PartSettings]]:
+        """Give the simulation and all others, each after the name of its setting."""
+        others = self.alternatives.items()
+        return [
+            ("simulation", self.simulation),
+            *((f"alternatives.{name}", part) for name, part in others),
+        ]

@@ -10,6 +10,7 @@ from fullchain.unfolding.particle_network_settings import (
     ParticleNetworkSettings,
     PfnClassifierSettings,
 )
+from fullchain.unfolding.replica_numbers import Replicas
 
 
 class ClassifierTrainingSettings(SettingsModel):
@@ -55,8 +56,8 @@ class OmnifoldSettings(SettingsModel):
     ensemble: int = Field(
         3, ge=1, description="trainings from other starts; the nominal weights are their mean"
     )
-    data_replicas: int = Field(10, ge=0, description="bootstrap replicas of the data")
-    simulation_replicas: int = Field(
+    data_replicas: Replicas = Field(10, ge=0, description="bootstrap replicas of the data")
+    simulation_replicas: Replicas = Field(
         10, ge=0, description="bootstrap replicas of the simulation and of the background"
     )
     inefficiency: Literal["classifier", "unchanged"] = Field(

@@ -56,8 +56,7 @@ def pose(
     Raises
     ------
     InputError
-        A table is unusable, weights are not finite or sum to nothing, no event passes a level, or
-        the expected background is as large as the data.
+        A table is unusable, weights are not finite or sum to nothing, or no event passes a level.
     """
     chosen = settings.simulation if alternative is None else settings.alternatives[alternative]
     shifts = settings.shifts if alternative is None else ()
@@ -179,10 +178,6 @@ def _background(
 ) -> Measured:
     events = read(paths, settings, particles=particles)
     found = _measured(events, f"background ({', '.join(chosen.samples)})")
-    if chosen.expected >= 1:
-        raise InputError(
-            f"background.expected: {chosen.expected:g} of the data leaves nothing to unfold"
-        )
     scale = chosen.expected * data.weight.sum() / found.weight.sum()
     return Measured(found.names, found.values, found.weight * scale, found.particles)
 

@@ -19,7 +19,7 @@ from fullchain.unfolding.observable_settings import ObservableSettings
 from fullchain.unfolding.pair_settings import PairSettings
 from fullchain.unfolding.publication_settings import PublicationSettings
 from fullchain.unfolding.selection_settings import SelectionSettings
-from fullchain.unfolding.toy_settings import ToySettings, default_toys
+from fullchain.unfolding.toy_settings import OBSERVABLE, ToySettings, default_toys
 
 SIX = ("mass", "multiplicity", "width", "ln_rho", "tau21", "z_g")
 """Observables of the OmniFold paper."""
@@ -128,13 +128,25 @@ class UnfoldingSettings(SettingsModel):
 
     @model_validator(mode="after")
     def _coverage_fits(self) -> "UnfoldingSettings":
-        for name in self.coverage.methods if self.coverage else ():
-            kind = self.methods[name].kind
-            if kind not in ("ibu", "omnifold"):
+        if self.coverage is None:
+            return self
+        for name in self.coverage.methods:
+            method = self.methods[name]
+            if method.kind not in ("ibu", "omnifold"):
                 raise ValueError(
-                    f"coverage.methods: {name} is of the kind {kind}, for which pulls are not "
-                    "made; take one of the kind ibu or omnifold"
+                    f"coverage.methods: {name} is of the kind {method.kind}, for which pulls are "
+                    "not made; take one of the kind ibu or omnifold"
                 )
+            if method.kind == "omnifold" and method.inputs != "multifold":
+                raise ValueError(
+                    f"coverage.methods: {name} has the inputs {method.inputs}, which make no sense "
+                    "for the one observable of the Gaussian case; take one with multifold"
+                )
+        if OBSERVABLE not in self.observables:
+            raise ValueError(
+                f"coverage: pseudo-experiments are of the observable {OBSERVABLE!r} of the "
+                "Gaussian case, which is not in observables; give it again, or set coverage: null"
+            )
         return self
 
     @model_validator(mode="after")
@@ -142,8 +154,12 @@ class UnfoldingSettings(SettingsModel):
         made = self.selection.shifts
         for name, chosen in self.measurements.items():
             where, own = f"measurements.{name}", {*self.toys, *self.pairs}
-            if chosen.shifts and own & set(chosen.simulation.samples):
-                raise ValueError(f"{where}.shifts: toys and pairs have no shifts; take none")
+            if own & set(chosen.simulation.samples):
+                for kind, there in (("shifts", chosen.shifts), ("factors", chosen.factors)):
+                    if there:
+                        raise ValueError(
+                            f"{where}.{kind}: toys and pairs have no {kind}; take none"
+                        )
             for shift in chosen.shifts:
                 if made is not None and shift not in made:
                     raise ValueError(f"{where}.shifts: {shift} is not in selection.shifts")
@@ -167,6 +183,32 @@ class UnfoldingSettings(SettingsModel):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _medians_can_be_told(self) -> "UnfoldingSettings":
+        for name, chosen in self.measurements.items():
+            for method in chosen.methods or ():
+                if problem := self._without_median(chosen, method):
+                    raise ValueError(f"measurements.{name}.methods: {method}: {problem}")
+        return self
+
+    def _without_median(self, chosen: MeasurementSettings, method: str) -> str | None:
+        """Say why the median that a method is told is none in a measurement; None: it is."""
+        how = self.methods[method]
+        wanted = getattr(how, "median_of", None)
+        if wanted is None:
+            return None
+        if wanted not in chosen.observables:
+            return f"median_of: {wanted} is not unfolded here ({', '.join(chosen.observables)})"
+        for where, part in chosen.simulations():
+            if len(set(part.samples)) < 2:
+                return f"median_of: {where} is of one sample; give samples that differ in it"
+        if chosen.shifts and getattr(how, "variations", False):
+            return (
+                "median_of: the medians of the simulation are those of the nominal detector "
+                "level; set variations: false, or leave the shifts of the measurement out"
+            )
+        return None
+
     def _references(self) -> Iterator[tuple[str, str, str, list[str]]]:
         observables, methods = list(self.observables), list(self.methods)
         for name, chosen in self.measurements.items():
@@ -175,6 +217,9 @@ class UnfoldingSettings(SettingsModel):
                 yield f"{where}.observables", "observable", one, observables
             for one in chosen.methods or ():
                 yield f"{where}.methods", "method", one, methods
+        for name, method in self.methods.items():
+            if wanted := getattr(method, "median_of", None):
+                yield f"methods.{name}.median_of", "observable", wanted, observables
         for name, taken in self.published.items():
             yield "published", "measurement", name, list(self.measurements)
             for one in taken:
@@ -192,7 +237,12 @@ class UnfoldingSettings(SettingsModel):
         if chosen.methods is not None:
             return list(chosen.methods)
         own = {*self.toys, *self.pairs} & set(samples_of(chosen))
-        return [name for name in self.methods if not (own and self.needs_particles(name))]
+        return [
+            name
+            for name in self.methods
+            if not (own and self.needs_particles(name))
+            and self._without_median(self.measurements[measurement], name) is None
+        ]
 
     @property
     def samples(self) -> tuple[str, ...]:

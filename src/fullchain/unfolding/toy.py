@@ -10,6 +10,7 @@ from fullchain.step import Given, Option, Output
 from fullchain.unfolding import event_table, gaussian
 from fullchain.unfolding.sample import Simulation
 from fullchain.unfolding.toy_settings import (
+    OBSERVABLE,
     BackgroundToySettings,
     DataToySettings,
     DetectorToySettings,
@@ -29,7 +30,7 @@ def main(
         ToySettings
     ).validate_python(settings[f"unfolding.toys.{name}"])
     about = {"sample": name, "toy": name, "kind": chosen.kind, "known": known(chosen)}
-    event_table.write(events, drawn(chosen, settings.seed, name), {gaussian.OBSERVABLE: ""}, about)
+    event_table.write(events, drawn(chosen, settings.seed, name), {OBSERVABLE: ""}, about)
 
 
 def drawn(
@@ -57,7 +58,7 @@ def known(
     if isinstance(chosen, BackgroundToySettings):
         return {}
     fiducial = chosen.events * (1.0 - chosen.detector.fakes)
-    return {gaussian.OBSERVABLE: {"mean": chosen.mean, "width": chosen.width, "events": fiducial}}
+    return {OBSERVABLE: {"mean": chosen.mean, "width": chosen.width, "events": fiducial}}
 
 
 def _detector(chosen: DetectorToySettings) -> gaussian.Detector:

@@ -80,6 +80,9 @@ def default_toys() -> dict[str, ToySettings]:
     }
 
 
+OBSERVABLE = "x"
+"""Name of the observable of the Gaussian case."""
+
 X = ObservableSettings(
     label="$x$",
     low=-4.0,

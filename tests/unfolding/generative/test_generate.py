@@ -30,7 +30,7 @@ COMMON = {
     "samples": 4,
     "variation_samples": 2,
     "data_replicas": 2,
-    "simulation_replicas": 1,
+    "simulation_replicas": 2,
     "further_epochs": 3,
     "training": TRAINING,
     "classifier": CLASSIFIER,
@@ -120,10 +120,10 @@ def test_what_is_written(tmp_path, method):
     nominal = found.weights["nominal"]
     assert set(found.weights) == {
         "nominal",
-        *("ensemble_0", "ensemble_1", "data_0", "data_1", "simulation_0"),
+        *("ensemble_0", "ensemble_1", "data_0", "data_1", "simulation_0", "simulation_1"),
         *("shift_jes_up", "shift_isr_up"),
     }
-    assert len(found.values) == events * (4 + 2 + 2 + 2)
+    assert len(found.values) == events * (4 + 2 + 2 + 2 + 2)
     first = slice(0, 4 * events)
     assert (found.ids[first].reshape(events, 4, 3) == found.ids[first][::4][:, None]).all()
     assert len(np.unique(found.ids[:, 2])) == events
