@@ -64,6 +64,7 @@ def test_particles_of_several_parts_follow_each_other(tmp_path):
         event_table.write(path, one, UNITS, {"sample": path.stem})
     found = event_table.read(paths, ["mass"], particles=True)
     np.testing.assert_array_equal(found.group, np.repeat([0, 1], 30))
+    assert [found.take(np.array([40])).sample(number) for number in (0, 1)] == ["0", "1"]
     rows = np.array([3, 31, 45])
     expected = np.concatenate(
         [

@@ -63,8 +63,8 @@ def measured(
     Raises
     ------
     InputError
-        There is no such observable, the simulation is of one sample, or an event of it passes the
-        detector level in none.
+        There is no such observable, the simulation is of one sample, no event of a sample passes
+        the detector level, or the median is the same in all batches.
     """
     if observable not in simulation.names:
         raise InputError(
@@ -83,14 +83,27 @@ def measured(
     for one in np.unique(group):
         own = seen & (group == one)
         if not own.any():
-            raise InputError(f"median_of: no event of sample {one} passes the detector level")
+            raise InputError(
+                f"median_of: no event of sample {simulation.sample(int(one))} passes the detector "
+                "level"
+            )
         values = simulation.reco.values[own, number]
         chance = stream(seed, "median", int(one))
         part = simulation.weight[own] / simulation.weight[own].sum()
-        drawn = chance.choice(values, (BATCHES, size or len(data)), p=part)
+        # One batch after the other: all at once would be 200 times the size of the data.
+        drawn = [
+            np.median(chance.choice(values, size or len(data), p=part)) for _ in range(BATCHES)
+        ]
         mine = group == one
-        medians[mine] = chance.choice(np.median(drawn, axis=1), int(mine.sum()))
+        medians[mine] = chance.choice(np.array(drawn), int(mine.sum()))
     mean, spread = medians.mean(), medians.std()
+    if not medians.max() > medians.min():
+        names = [simulation.sample(int(one)) for one in np.unique(group)]
+        raise InputError(
+            f"median_of: the median of {observable!r} is {medians[0]:g} in all batches of the "
+            f"samples {', '.join(names)}, from which nothing is learned; give samples that differ "
+            "in it, or choose an observable that is not discrete"
+        )
     order = np.argsort(data.values[:, number], kind="stable")
     reached = np.cumsum(weight[order])
     middle = data.values[order[np.searchsorted(reached, 0.5 * reached[-1])], number]

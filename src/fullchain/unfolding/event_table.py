@@ -122,7 +122,8 @@ def read(
     tables = [_read_one(path, wanted) for path in paths]
     table = pa.concat_tables(tables)
     ids = np.stack([table[name].to_numpy().astype(np.int64) for name in IDS], axis=1)
-    group = np.repeat(_samples(paths), [len(one) for one in tables])
+    samples, numbers = _samples(paths)
+    group = np.repeat(numbers, [len(one) for one in tables])
     _check_each_once(ids, group, paths)
     origin = _Origin(tuple(paths), np.cumsum([len(one) for one in tables]), ids)
     for name in ("weight", *(f"w_{name}" for name in factors)):
@@ -137,6 +138,7 @@ def read(
         dict(zip(shifts, found[2:], strict=True)),
         {name: table[f"w_{name}"].to_numpy() for name in factors},
         group,
+        samples,
     )
 
 
@@ -261,11 +263,11 @@ def _check_each_once(ids: Integers, group: Integers, paths: Sequence[Path]) -> N
         )
 
 
-def _samples(paths: Sequence[Path]) -> Integers:
-    """Number of the sample of each file, in the order in which samples come."""
+def _samples(paths: Sequence[Path]) -> tuple[tuple[str, ...], Integers]:
+    """Names of the samples in the order in which they come, and which that of each file is."""
     names = [str(about(path).get("sample", "")) for path in paths]
-    order = list(dict.fromkeys(names))
-    return np.array([order.index(name) for name in names], dtype=np.int64)
+    order = tuple(dict.fromkeys(names))
+    return order, np.array([order.index(name) for name in names], dtype=np.int64)
 
 
 def _read_one(path: Path, wanted: Sequence[str]) -> pa.Table:

@@ -67,7 +67,8 @@ def main(
     states: list[Path] = []
 
     def resume(name: str, arrays: Mapping[str, Array]) -> Resumption:
-        path = unfolded.with_name(f"checkpoint_{name.replace(' ', '_')}.pt")
+        # Alternatives of a method are in one folder, and may be made at the same time.
+        path = unfolded.with_name(f"checkpoint_{unfolded.stem}_{name.replace(' ', '_')}.pt")
         identity = {
             "code": code("unfolding.generate"),
             "training": name,

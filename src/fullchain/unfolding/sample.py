@@ -87,6 +87,8 @@ class Simulation:
         (n) factor on the weight under each variation of the theory, by its name.
     group
         (n) number of the sample that each event is of, from 0; None: all of one.
+    samples
+        Names of the samples by these numbers, for messages; empty where they are not known.
     """
 
     names: tuple[str, ...]
@@ -97,6 +99,7 @@ class Simulation:
     shifted: Mapping[str, Level] = field(default_factory=dict)
     factors: Mapping[str, Array] = field(default_factory=dict)
     group: Integers | None = None
+    samples: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -112,11 +115,16 @@ class Simulation:
             {name: level.take(rows) for name, level in self.shifted.items()},
             {name: factor[rows] for name, factor in self.factors.items()},
             None if self.group is None else self.group[rows],
+            self.samples,
         )
 
     def weighted(self, weight: Array) -> "Simulation":
         """Give the same events with other weights."""
         return replace(self, weight=weight)
+
+    def sample(self, number: int) -> str:
+        """Name of a sample, or its number where it has none."""
+        return (self.samples[number] if number < len(self.samples) else "") or str(number)
 
     def level(self, shift: str) -> Level:
         """Detector level under a shift, or `nominal`."""

@@ -1,10 +1,14 @@
 """The median of a batch as a condition: the lesson of the mass of the top quark."""
 
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from fullchain.errors import InputError
+from fullchain.seeds import stream
 from fullchain.unfolding import batch_median, generative_samples
 from fullchain.unfolding.generative_settings import CinnSettings
 from fullchain.unfolding.generative_unfolding import fitted
@@ -101,6 +105,41 @@ def test_batches_of_fewer_events_spread_more():
 def test_what_has_no_median_is_named(masses, name, words):
     with pytest.raises(InputError, match=words):
         batch_median.measured(simulation(masses), data(), np.ones(3000), name, None, 5)
+
+
+def test_a_median_that_is_the_same_in_all_batches_names_the_samples():
+    """A discrete observable: of two values, one in three events, the median is the lower."""
+    events = simulation((0.0, 1.0), 1500)
+    events.reco.values[:, 0] = np.arange(3000) % 3 == 0
+    named = replace(events, samples=("tt_a14", "tt_cp5"))
+    words = r"median of 'x' is 0 in all batches of the samples tt_a14, tt_cp5"
+    with pytest.raises(InputError, match=words):
+        batch_median.measured(named, data(), np.ones(3000), "x", 400, 5)
+    with pytest.raises(InputError, match="of the samples 0, 1,"):
+        batch_median.measured(events, data(), np.ones(3000), "x", 400, 5)
+
+
+def test_batches_are_drawn_one_after_the_other():
+    """What is held at once does not grow with their number: 200 of 40 000 are 64 MB."""
+    events, size = simulation(rows=300), 40_000
+    tracemalloc.start()
+    batch_median.measured(events, data(), np.ones(3000), "x", size, 5)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 * 8 * size
+
+
+def test_medians_stay_those_that_were_drawn_all_at_once():
+    events = simulation((0.0, 1.0), 300)
+    found = batch_median.measured(events, data(), np.ones(3000), "x", 100, 5)
+    expected = np.empty(600)
+    for one in (0, 1):
+        chance = stream(5, "median", one)
+        values = events.reco.values[events.group == one, 0]
+        drawn = chance.choice(values, (batch_median.BATCHES, 100), p=np.full(300, 1 / 300))
+        expected[events.group == one] = chance.choice(np.median(drawn, axis=1), 300)
+    expected = (expected - expected.mean()) / expected.std()
+    np.testing.assert_allclose(found.simulated, expected, rtol=1e-12)
 
 
 def test_conditions_get_one_more_column():

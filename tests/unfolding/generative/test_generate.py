@@ -163,15 +163,49 @@ def test_the_same_bit_for_bit_also_after_an_interruption(tmp_path, monkeypatch, 
         if "last" in path.name and len(state["history"]["train"]) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.checkpoint, "save", stop)
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, "broken", "matching")
-    monkeypatch.setattr(training.checkpoint, "save", save)
+    with monkeypatch.context() as broken:
+        broken.setattr(training.checkpoint, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, "broken", "matching")
     capfd.readouterr()
     again = run(tmp_path, "broken", "matching")
     assert "going on after epoch 2" in capfd.readouterr().err
     for name in ("unfolded.parquet", "history.json"):
         assert (again / name).read_bytes() == (place / name).read_bytes()
+
+
+def test_another_alternative_leaves_the_checkpoint_of_an_interrupted_one(
+    tmp_path, monkeypatch, capfd
+):
+    """Alternatives of a method stand in one folder, named by their files."""
+
+    def made(name: str) -> None:
+        generate.main(
+            **tables(tmp_path),
+            measurement="jets",
+            method="matching",
+            alternative=name,
+            unfolded=tmp_path / "alternatives" / f"{name}.parquet",
+            history=tmp_path / "alternatives" / f"{name}.history.json",
+            settings=settings(alternatives={one: {"samples": ["mc"]} for one in ("a", "b")}),
+        )
+
+    save = training.checkpoint.save
+
+    def stop(path: Path, mark: str, state: Any) -> None:
+        save(path, mark, state)
+        if "last" in path.name and len(state["history"]["train"]) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(training.checkpoint, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            made("a")
+    made("b")
+    capfd.readouterr()
+    made("a")
+    assert "going on after epoch 2" in capfd.readouterr().err
+    assert not list((tmp_path / "alternatives").glob("checkpoint*"))
 
 
 def test_an_alternative_gives_the_nominal_only(tmp_path):
