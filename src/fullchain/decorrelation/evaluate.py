@@ -5,6 +5,7 @@ The same measurement of the scores of the tagger itself is the unconstrained ref
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from fullchain.decorrelation import (
     sculpting,
     signal_strength,
     spectra,
+    spurious_signal,
 )
 from fullchain.decorrelation.evaluation_settings import EvaluationSettings, MassFitSettings
 from fullchain.decorrelation.method_settings import ClassifierSettings
@@ -87,7 +89,22 @@ def main(
         "mass_bins": how.mass_bins,
         **measurement.everything(),
     }
+    _warn(about["name"], content["mass_fit"])
     write_text(performance, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _warn(name: str, fit: dict[str, Any] | None) -> None:
+    """Tell on stderr of working points whose fit is quoted without describing the background."""
+    for entry in fit["points"] if fit else ():
+        problem = spurious_signal.complaint(entry)
+        if problem:
+            print(
+                f"warning: {name}, mass fit at {100 * entry['signal_efficiency']:g} % signal: "
+                f"{problem}; its uncertainty of the signal strength leaves that out. Raise "
+                "decorrelation.evaluation.mass_fit.largest_order (and order, where it is given), "
+                "or quote `total`",
+                file=sys.stderr,
+            )
 
 
 def _described(

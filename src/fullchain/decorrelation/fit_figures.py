@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter
 
-from fullchain.decorrelation import looks
+from fullchain.decorrelation import looks, spurious_signal
 from fullchain.decorrelation.frontier_figures import legend_below
 from fullchain.drawing import histogram, points
 from fullchain.plotting import COLOURS, FigureSet, finish, panels, ratio_figure
@@ -39,6 +39,8 @@ def draw_fit(figures: FigureSet, one: Numbers) -> None:
         for order, colour, style in ((0, COLOURS[1], "--"), (entry["order"], COLOURS[0], "-")):
             fitted = np.array(spectra["fitted"][order])
             label = f"from failing jets, order {order}"
+            if not entry["orders"][order]["describes"]:
+                label += " (!)"
             histogram(ax, fitted, edges, color=colour, linestyle=style, label=label)
             # Where next to nothing is expected, a ratio says nothing.
             shown = np.where(passing > 1e-3 * passing.max(), passing, np.nan)
@@ -60,7 +62,18 @@ def draw_fit(figures: FigureSet, one: Numbers) -> None:
         "uncertainty of the simulation, its smooth expectation, and the latter with signal of "
         "strength one. Lines: background predicted from the jets that fail, with a transfer factor "
         "of order 0 (the same for all masses) and of the order that is quoted, fitted without "
-        "signal; below, over the smooth expectation.",
+        "signal; below, over the smooth expectation. (!): this order does not describe the "
+        f"expected background.{_said(one['name'], [entry])}",
+    )
+
+
+def _said(name: str, entries: Sequence[Numbers]) -> str:
+    """Sentences for a caption on the quoted orders that do not describe the background."""
+    said = ((entry, spurious_signal.complaint(entry)) for entry in entries)
+    return "".join(
+        f" {name} at {100 * entry['signal_efficiency']:g} % signal: {problem}."
+        for entry, problem in said
+        if problem
     )
 
 
@@ -87,13 +100,16 @@ def _strength(figures: FigureSet, tagger: str, measured: Sequence[Numbers]) -> N
             number = efficiencies.index(entry["signal_efficiency"])
             y = place + 0.16 * (number - 0.5 * (len(efficiencies) - 1))
             colour = COLOURS[number % len(COLOURS)]
-            best, flat = entry["orders"][entry["order"]], entry["orders"][0]
-            label = f"{100 * efficiencies[number]:g} % signal" if place == 0 else None
+            best, flat = spurious_signal.quoted(entry), entry["orders"][0]
+            marker, size = ("o", 6) if best["describes"] else ("X", 10)
             for ax, quantity in zip(axes[0], ("mu_uncertainty", "significance"), strict=True):
-                ax.errorbar(best[quantity]["value"], y, xerr=best[quantity]["deviation"], fmt="o",
-                            color=colour, label=label)  # fmt: skip
+                ax.errorbar(best[quantity]["value"], y, xerr=best[quantity]["deviation"],
+                            fmt=marker, markersize=size, color=colour)  # fmt: skip
             axes[0][0].errorbar(flat["total"]["value"], y, xerr=flat["total"]["deviation"],
                                 fmt="s", color=colour, mfc="none", markersize=9)  # fmt: skip
+    for number, efficiency in enumerate(efficiencies):
+        axes[0][0].plot([], [], "o", color=COLOURS[number % len(COLOURS)],
+                        label=f"{100 * efficiency:g} % signal")  # fmt: skip
     labels = (r"expected uncertainty of $\mu$", "expected significance")
     for ax, label in zip(axes[0], labels, strict=True):
         ax.set_ylim(len(rows) - 0.4, -0.6)
@@ -119,7 +135,9 @@ def _strength(figures: FigureSet, tagger: str, measured: Sequence[Numbers]) -> N
         "factor of the lowest order that describes the expected background. Open: the uncertainty "
         "with order 0, which takes the efficiency to be the same for all masses, and the spurious "
         "signal that this makes, in quadrature. Right: expected discovery significance with the "
-        "former. Bars are half of the central 68 % of a bootstrap over events.",
+        "former. Bars are half of the central 68 % of a bootstrap over events. Crosses: the order "
+        "does not describe the expected background, and its uncertainty leaves out the signal that "
+        f"this fakes.{''.join(_said(one['name'], _fitted(one)) for one in rows)}",
     )
 
 
@@ -137,9 +155,13 @@ def _spurious(figures: FigureSet, tagger: str, measured: Sequence[Numbers]) -> N
             if entry["orders"] is None:
                 continue
             style = ("-", "--", "-.", ":")[number % 4]
-            usable = [row for row in entry["orders"] if row["toys"]["pull"] is not None]
+            pulls = [
+                (row, pull)
+                for row in entry["orders"]
+                if (pull := spurious_signal.found_by_toys(row, "pull")) is not None
+            ]
             for ax, rows, values in (
-                (left, usable, [row["toys"]["pull"] for row in usable]),
+                (left, [row for row, _ in pulls], [pull for _, pull in pulls]),
                 (right, entry["orders"], [row["mu_uncertainty"] for row in entry["orders"]]),
             ):
                 ax.errorbar(
@@ -147,6 +169,11 @@ def _spurious(figures: FigureSet, tagger: str, measured: Sequence[Numbers]) -> N
                     [value["value"] for value in values],
                     yerr=[value["deviation"] for value in values],
                     linestyle=style, linewidth=1.2, label=one["name"], **look,
+                )  # fmt: skip
+                bad = [k for k, row in enumerate(rows) if not row["describes"]]
+                ax.plot(
+                    [rows[k]["order"] for k in bad], [values[k]["value"] for k in bad],
+                    linestyle="none", **look | {"mfc": "white"}, zorder=3,
                 )  # fmt: skip
     left.axhspan(-0.2, 0.2, color="0.88", zorder=0)
     left.axhline(0.0, color="0.5", linewidth=0.8, zorder=0)
@@ -173,8 +200,9 @@ def _spurious(figures: FigureSet, tagger: str, measured: Sequence[Numbers]) -> N
         f"Left: mean pull of the signal strength in background-only toys (square root of twice the "
         "gain in likelihood over no signal, with the sign of the fitted strength), "
         f"for cuts at {looks.percent(measured[0])} % signal efficiency, against the order of the "
-        "transfer factor between jets that fail and that pass; bars are the statistical error of "
-        "the toys, the grey band is a fifth of the uncertainty. Right: expected uncertainty of the "
+        "transfer factor between jets that fail and that pass; bars are the error of the mean of "
+        "the toys and, in quadrature, half of the central 68 % of a bootstrap over events; the "
+        "grey band is a fifth of the uncertainty. Right: expected uncertainty of the "
         "signal strength, with half of the central 68 % of a bootstrap over events. Toys are drawn "
-        "around the smooth expected background.",
+        "around the smooth expected background. Open symbols: orders that do not describe it.",
     )

@@ -169,7 +169,10 @@ class Expectation:
     uncertainty: Array
     significance: Array
     bias: Array
+    pull: Array
+    """Of the fit without signal in the data, as that of `toy_summary`."""
     misfit: Array
+    """Twice the logarithm of the likelihood by which the fit without signal is off, from 0."""
     background: Array
     """Passing background of the fit without signal, (sets, bins)."""
 
@@ -187,7 +190,8 @@ def expectation(spectra: Spectra, passing: Array, failing: Array, order: int) ->
         with_signal.uncertainty,
         np.where(with_signal.mu > 0, np.sqrt(q0), 0.0),
         spurious.mu,
-        plain.twice_nll,
+        _pull(spurious.mu, plain.twice_nll - spurious.twice_nll),
+        np.maximum(plain.twice_nll, 0.0),
         transfer * (passing + failing) / (1.0 + transfer),
     )
 
@@ -228,7 +232,8 @@ class _Point:
         found = [expectation(here, passing, failing, order) for order in fits]
         spread = [expectation(self.draws, *replicas, order) for order in fits]
         toys = self._toys(passing, failing)
-        chosen = self._chosen([float(one.misfit[0]) for one in found], truth.efficiency)
+        chances = [misfit_probability(float(one.misfit[0]), order, truth.efficiency)
+                   for order, one in zip(fits, found, strict=True)]  # fmt: skip
         return {
             "signal_efficiency": point,
             "expected": {
@@ -236,12 +241,18 @@ class _Point:
                 "background": float(passing.sum()),
             },
             "truth_orders": {"spectrum": truth.spectrum, "efficiency": truth.efficiency},
-            "order": chosen,
+            "order": self._chosen(chances),
             "orders": [
-                _of_order(order, one, drawn, fitted)
-                for order, one, drawn, fitted in zip(fits, found, spread, toys, strict=True)
+                {
+                    **_of_order(order, one, drawn, fitted),
+                    "misfit_probability": chance,
+                    "describes": chance > self.how.level,
+                }
+                for order, one, drawn, fitted, chance in zip(
+                    fits, found, spread, toys, chances, strict=True
+                )
             ],
-            "seeds": self._seeds(truth, chosen),
+            "seeds": self._seeds(truth, self._chosen(chances)),
             "spectra": {
                 "simulated": here.passing[0].tolist(),
                 "passing": passing[0].tolist(),
@@ -251,14 +262,12 @@ class _Point:
             },
         }
 
-    def _chosen(self, misfits: Sequence[float], truth: int) -> int:
-        """Lowest order that the order of the expected background does not improve significantly."""
+    def _chosen(self, chances: Sequence[float]) -> int:
+        """Lowest order that describes the expected background; the largest where none does."""
         if self.how.order is not None:
             return self.how.order
-        for order, misfit in enumerate(misfits):
-            if misfit < stats.chi2.isf(self.how.level, max(truth - order, 1)):
-                return order
-        return self.how.largest_order
+        good = (order for order, chance in enumerate(chances) if chance > self.how.level)
+        return next(good, self.how.largest_order)
 
     def _toys(self, passing: Array, failing: Array) -> list[dict[str, Any]]:
         """Fits of each order to the same background-only toys."""
@@ -289,6 +298,11 @@ class _Point:
         }
 
 
+def misfit_probability(misfit: float, order: int, truth: int) -> float:
+    """Chi-squared probability of a misfit, for the orders that a fit has less than the truth."""
+    return float(stats.chi2.sf(misfit, max(truth - order, 1)))
+
+
 def _of_order(
     order: int, nominal: Expectation, spread: Expectation, toys: dict[str, Any]
 ) -> dict[str, Any]:
@@ -296,6 +310,8 @@ def _of_order(
         "mu_uncertainty": (nominal.uncertainty, spread.uncertainty),
         "significance": (nominal.significance, spread.significance),
         "bias": (nominal.bias, spread.bias),
+        "pull": (nominal.pull, spread.pull),
+        "misfit": (nominal.misfit, spread.misfit),
         "total": (
             np.hypot(nominal.uncertainty, nominal.bias),
             np.hypot(spread.uncertainty, spread.bias),
@@ -303,7 +319,6 @@ def _of_order(
     }
     return {
         "order": order,
-        "misfit": float(nominal.misfit[0]),
         **{
             name: {"value": float(value[0]), "deviation": half_interval(draws)}
             for name, (value, draws) in values.items()
@@ -316,6 +331,11 @@ def half_interval(draws: Array) -> float:
     """Half of the central 68 % interval of replicas, which a few wild fits do not move."""
     low, high = np.quantile(draws, [0.16, 0.84])
     return float(0.5 * (high - low))
+
+
+def _pull(away: Array, gain: Array) -> Array:
+    """Square root of twice the gain in likelihood, with the sign of the difference."""
+    return np.asarray(np.sign(away) * np.sqrt(np.maximum(gain, 0.0)))
 
 
 def toy_summary(
@@ -347,8 +367,7 @@ def toy_summary(
     if number < 2:
         return {**summary, "mu": None, "pull": None, "width": None}
     away = free.mu[good] - truth
-    gain = np.maximum(held.twice_nll - free.twice_nll, 0.0)[good]
-    pull = np.sign(away) * np.sqrt(gain)
+    pull = _pull(away, (held.twice_nll - free.twice_nll)[good])
     width = float(pull.std(ddof=1))
     return {
         **summary,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from fullchain.decorrelation import published
+from fullchain.decorrelation import published, spurious_signal
 from fullchain.decorrelation.measurement import measurement
 from fullchain.metrics import Metric, write_metrics
 from fullchain.step import Given, Input, Output
@@ -13,6 +13,9 @@ from fullchain.step import Given, Input, Output
 Numbers = dict[str, Any]
 
 ROUGH = "half of the 68 % interval of a bootstrap"
+
+UNDESCRIBED = "!: background not described"
+"""Mark in the table of fits whose quoted order does not describe the expected background."""
 
 
 def main(
@@ -207,11 +210,15 @@ def _fit(name: str, fit: Numbers, entry: Numbers) -> Iterator[Metric]:
     percent = _percent(entry["signal_efficiency"])
     luminosity = fit["luminosity"]
     data = "the given yields" if luminosity is None else f"{luminosity:g}/fb"
-    where = f"{fit['mass']} fit at {percent} % signal"
-    order = entry["order"]
-    for one in {0: entry["orders"][0], order: entry["orders"][order]}.values():
-        suffix = f"{percent}" if one["order"] == order else f"{percent}_flat"
-        how = f"transfer factor of order {one['order']}; {data}"
+    at = f"{fit['mass']} fit at {percent} % signal"
+    order, problem = entry["order"], spurious_signal.complaint(entry)
+    for one in {0: entry["orders"][0], order: spurious_signal.quoted(entry)}.values():
+        suffix, how = f"{percent}_flat", f"transfer factor of order {one['order']}; {data}"
+        where = at
+        if one["order"] == order:
+            suffix = percent
+            if problem is not None:
+                how, where = f"{how}; {problem}", f"{at} ({UNDESCRIBED})"
         for quantity, words in (
             ("mu_uncertainty", "expected uncertainty of the signal strength"),
             ("significance", "expected significance"),
@@ -226,22 +233,7 @@ def _fit(name: str, fit: Numbers, entry: Numbers) -> Iterator[Metric]:
                 unit="sigma" if quantity == "significance" else "",
                 note=how,
             )
-        toys = one["toys"]
-        if toys["pull"] is None:
-            continue
-        for quantity, words, unit in (
-            ("mu", "mean signal strength of background-only toys", ""),
-            ("pull", "mean pull of the signal strength of background-only toys", "sigma"),
-        ):
-            yield Metric(
-                f"{name}.fit.spurious_{quantity}_{suffix}",
-                toys[quantity]["value"],
-                toys[quantity]["deviation"],
-                "toys",
-                f"{name}: {words}, {where}",
-                unit=unit,
-                note=f"{how}; {toys['number']} toys, {toys['failed']} more did not converge",
-            )
+        yield from _spurious(f"{name}.fit.spurious", suffix, one, f"{name}: {{}}, {where}", how)
     if entry["seeds"] is not None:
         for quantity, words in (
             ("mu_uncertainty", "expected uncertainty of the signal strength"),
@@ -253,8 +245,32 @@ def _fit(name: str, fit: Numbers, entry: Numbers) -> Iterator[Metric]:
                 value["mean"],
                 value["deviation"],
                 "seeds",
-                f"{name}: {words}, {where}, mean of single trainings",
+                f"{name}: {words}, {at}, mean of single trainings",
+                note=problem,
             )
+
+
+def _spurious(stem: str, suffix: str, one: Numbers, label: str, how: str) -> Iterator[Metric]:
+    toys = one["toys"]
+    for quantity, words, unit in (
+        ("mu", "mean signal strength of background-only toys", ""),
+        ("pull", "mean pull of the signal strength of background-only toys", "sigma"),
+    ):
+        found = spurious_signal.found_by_toys(one, quantity)
+        if found is None:
+            continue
+        yield Metric(
+            f"{stem}_{quantity}_{suffix}",
+            found["value"],
+            found["deviation"],
+            "toys and bootstrap",
+            label.format(words),
+            unit=unit,
+            note=f"{how}; {toys['number']} toys, {toys['failed']} more did not converge; "
+            f"uncertainty: {found['of_toys']:.2g} of the mean of the toys, "
+            f"{found['of_events']:.2g} of the expected background by the bootstrap over events, in "
+            "quadrature",
+        )
 
 
 def gain_metrics(one: Numbers, reference: Numbers) -> Iterator[Metric]:
@@ -282,6 +298,34 @@ def gain_metrics(one: Numbers, reference: Numbers) -> Iterator[Metric]:
             f"{one['tagger']}",
             f"{note}; not corrected for the floor",
         )
+        gain = _corrected_gain(one, column, [entry["inverse_corrected"] for entry in entries], note)
+        if gain is not None:
+            yield gain
+
+
+def _corrected_gain(
+    one: Numbers, column: str, both: list[Mapping[str, float]], note: str
+) -> Metric | None:
+    """Gain in 1/JSD less the floor; a limit where the classifier's is one, None where the tagger's.
+
+    Over a limit of the tagger there is no gain: it would be neither a value nor a bound.
+    """
+    if both[1]["is_limit"]:
+        return None
+    percent = _percent(one["signal_efficiency"])
+    name = f"{one['name']}.{column}.inverse_jsd_corrected_gain_{percent}"
+    label = (
+        f"{one['name']}: 1/(JSD of the background {column} less that of random cuts) at "
+        f"{percent} % signal over that of {one['tagger']}"
+    )
+    if not both[0]["is_limit"]:
+        return _ratio(name, both, label, note)
+    value = both[0]["value"] / both[1]["value"]
+    note = (
+        "limit at 95 % CL: as many random cuts as one in twenty sculpt as much; the tagger has "
+        f"{both[1]['value']:.3g} ± {both[1]['uncertainty']:.2g}, whose uncertainty is left out"
+    )
+    return Metric(name, value, 0.0, "bootstrap", label, note=note, limit="lower")
 
 
 def _at(entries: list[Numbers], efficiency: float) -> Numbers:

@@ -25,7 +25,7 @@ from fullchain.decorrelation import (
 )
 from fullchain.decorrelation.settings import DecorrelationSettings
 from fullchain.errors import InputError
-from fullchain.metrics import read_metrics
+from fullchain.metrics import Metric, read_metrics
 from fullchain.plotting import FigureSet, figure_set
 from fullchain.step import Given
 
@@ -141,6 +141,86 @@ def test_table(measured: dict[str, dict[str, Any]], folder: Path) -> None:
     assert 0 < found["mode_5.rejection_kept_50"].value < 1.0
     assert found["w.fit.spurious_pull_50_flat"].uncertainty > 0
     assert "disco_1.rejection_50_single" in found
+
+
+def rows_of(folder: Path, *performance: dict[str, Any]) -> dict[str, Metric]:
+    """Metrics by name of some measurements."""
+    paths = []
+    for number, one in enumerate(performance):
+        paths.append(folder / f"{number}.json")
+        paths[-1].write_text(json.dumps(one))
+    tabulate.main(performance=paths, metrics=folder / "metrics.json", settings=Given({}))
+    return {row.name: row for row in read_metrics(folder / "metrics.json")[1]}
+
+
+def test_a_spurious_signal_has_the_error_of_toys_and_of_the_events(
+    measured: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    found = rows_of(tmp_path, measured["w"])
+    flat = main_point(measured["w"]["mass_fit"]["points"])["orders"][0]
+    for quantity, expected in (("mu", "bias"), ("pull", "pull")):
+        row = found[f"w.fit.spurious_{quantity}_50_flat"]
+        of_toys, of_events = flat["toys"][quantity]["deviation"], flat[expected]["deviation"]
+        assert row.uncertainty == pytest.approx(np.hypot(of_toys, of_events))
+        assert row.uncertainty > 1.5 * of_toys
+        assert f"{of_toys:.2g} of the mean of the toys, {of_events:.2g} of" in (row.note or "")
+        assert row.uncertainty_kind == "toys and bootstrap"
+
+
+def test_the_gain_is_given_without_the_floor_too(
+    measured: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    tagger, better = copy.deepcopy(measured["w"]), copy.deepcopy(measured["disco_1"])
+    name = "disco_1.msoftdrop.inverse_jsd_corrected_gain_50"
+    one, other = (main_point(both["sculpting"]["msoftdrop"]) for both in (better, tagger))
+    value = {"value": 20.0, "uncertainty": 3.0, "low": 17.4, "high": 23.5, "is_limit": False}
+    one["inverse_corrected"] = value
+    other["inverse_corrected"] = {**value, "value": 2.0, "uncertainty": 0.2}
+    row = rows_of(tmp_path, tagger, better)[name]
+    assert row.value == pytest.approx(10.0) and row.limit is None
+    assert row.uncertainty == pytest.approx(10.0 * np.hypot(0.15, 0.1))
+    one["inverse_corrected"] = {**value, "high": None, "is_limit": True}
+    row = rows_of(tmp_path, tagger, better)[name]
+    assert (row.value, row.uncertainty, row.limit) == (pytest.approx(10.0), 0.0, "lower")
+    other["inverse_corrected"] = {**value, "high": None, "is_limit": True}
+    found = rows_of(tmp_path, tagger, better)
+    assert name not in found and "disco_1.msoftdrop.inverse_jsd_gain_50" in found
+
+
+def test_a_fit_that_does_not_describe_the_background_is_marked(
+    folder: Path,
+    toys: Callable[..., Toys],
+    values: Values,
+    drawn: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    held = copy.deepcopy(values)
+    held["decorrelation"]["evaluation"]["mass_fit"]["order"] = 0
+    found = run(toys(folder / "held", sculpting=3.0), held, folder / "held.json")
+    said = capsys.readouterr().err
+    assert "warning: w, mass fit at 50 % signal: a transfer factor of order 0 does not" in said
+    rows = rows_of(folder / "held", found)
+    for quantity in ("mu_uncertainty", "significance", "total", "spurious_mu", "spurious_pull"):
+        row = rows[f"w.fit.{quantity}_50"]
+        assert tabulate.UNDESCRIBED in row.label
+        assert "order 0 does not describe the expected background" in (row.note or "")
+    figures_of = figure_set(folder / "held/index.json", "held")
+    fit_figures.draw(figures_of, "w", [found])
+    fit_figures.draw_fit(figures_of, found)
+    for name in ("strength_w", "fit_w"):
+        assert "w at 50 % signal: a transfer factor of order 0 does not" in drawn[name]
+
+
+def test_a_fit_that_describes_the_background_is_not_marked(
+    measured: dict[str, dict[str, Any]], tmp_path: Path, drawn: dict[str, str]
+) -> None:
+    assert main_point(measured["mode_5"]["mass_fit"]["points"])["orders"][0]["describes"]
+    rows = rows_of(tmp_path, measured["mode_5"])
+    row = rows["mode_5.fit.mu_uncertainty_50"]
+    assert tabulate.UNDESCRIBED not in row.label and "does not" not in (row.note or "")
+    fit_figures.draw_fit(figure_set(tmp_path / "index.json", "plain"), measured["mode_5"])
+    assert "does not describe the expected background." in drawn["fit_mode_5"]
+    assert "a transfer factor of order" not in drawn["fit_mode_5"].split("(!)")[1]
 
 
 @pytest.fixture

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from iminuit import Minuit
 
-from fullchain.decorrelation import expected_yields, mass_fit, signal_strength, smoothing
+from fullchain.decorrelation import (
+    expected_yields,
+    mass_fit,
+    signal_strength,
+    smoothing,
+    spurious_signal,
+)
 from fullchain.decorrelation.evaluation_settings import MassFitSettings
 from fullchain.errors import InputError
 
@@ -152,6 +158,44 @@ def test_expected_fits_find_what_a_bump_of_the_efficiency_fakes() -> None:
     assert abs(exact.bias[0]) < 1e-3 and exact.misfit[0] < 1e-3
     assert exact.uncertainty[0] > low.uncertainty[0]
     assert exact.significance[0] == pytest.approx(1.0 / exact.uncertainty[0], rel=0.5)
+
+
+def falling_with_a_peak(height: float) -> signal_strength.Spectra:
+    """190 000 jets of a falling mass [GeV], an efficiency of 2 % with a peak; 600 signal jets."""
+    mass = np.linspace(55.0, 295.0, BINS)
+    falling, peak = np.exp(-mass / 60.0), np.exp(-0.5 * ((mass - 82.0) / 9.0) ** 2)
+    falling, peak = 190_000.0 * falling / falling.sum(), 300.0 * peak / peak.sum()
+    efficiency = 0.02 * (1.0 + height * np.exp(-0.5 * ((mass - 90.0) / 15.0) ** 2))
+    numbers = peak, peak, efficiency * falling, (1.0 - efficiency) * falling
+    return signal_strength.Spectra(*(one[None] for one in numbers))
+
+
+@pytest.mark.parametrize(("height", "described"), [(1.5, False), (0.0, True)])
+def test_an_order_that_does_not_describe_the_background_says_so(
+    height: float, described: bool
+) -> None:
+    how = MassFitSettings(toys=20, replicas=10)
+    nominal = falling_with_a_peak(height)
+    generator = np.random.default_rng(3)
+    draws = signal_strength.Spectra(
+        np.repeat(nominal.signal_passing, 10, axis=0),
+        np.repeat(nominal.signal_failing, 10, axis=0),
+        generator.poisson(nominal.passing, (10, BINS)).astype(float),
+        generator.poisson(nominal.failing, (10, BINS)).astype(float),
+    )
+    nothing = signal_strength.Spectra(*(np.zeros((0, BINS)) for _ in range(4)))
+    entry = signal_strength._Point(nominal, draws, nothing, 1.0, how, 1, 0).entry(0.5)
+    row, problem = spurious_signal.quoted(entry), spurious_signal.complaint(entry)
+    assert row["describes"] == described
+    if described:
+        assert entry["order"] == 0 and problem is None
+        assert row["misfit"]["value"] < 1e-3 and row["misfit_probability"] > 0.99
+        return
+    assert entry["order"] == how.largest_order < entry["truth_orders"]["efficiency"]
+    # The likelihood that the signal takes over is part of what is missing.
+    assert 3.0 < row["pull"]["value"] <= np.sqrt(row["misfit"]["value"]) + 1e-3
+    assert row["misfit_probability"] < 1e-6 and row["misfit"]["deviation"] > 0
+    assert problem is not None and "order 4 does not describe" in problem
 
 
 def test_given_yields_have_to_name_the_classes() -> None:
