@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from fullchain.decorrelation.settings import base_of
-from fullchain.inference.observable_names import OBSERVABLES
+from fullchain.decorrelation.trained_tagger import decorrelated
+from fullchain.errors import InputError
+from fullchain.inference.observable_names import COLUMNS, OBSERVABLES
 from fullchain.jets.factor_names import FACTORS
 from fullchain.jets.settings import OF_THE_FILE
 from fullchain.pileup.discrimination_pairs import pairs
@@ -26,6 +28,7 @@ def check(chosen: "Settings") -> None:
     jets_are_in_the_ntuples(chosen)
     tables_have_no_particles(chosen)
     decorrelation_is_possible(chosen)
+    variables_are_in_the_jets(chosen)
     toys_have_names_of_their_own(chosen)
     regions_can_be_filled(chosen)
     calorimeters_exist(chosen)
@@ -143,11 +146,48 @@ def decorrelation_is_possible(chosen: "Settings") -> None:
             )
         if classifier.method.kind == "flow" and classifier.seeds is not None:
             raise ValueError(f"{where}.seeds: a flow has as many as its tagger; take null")
+        if classifier.method.kind != "flow":
+            try:
+                decorrelated(tagger, classifier, chosen.decorrelation.against)
+            except InputError as problem:
+                raise ValueError(f"{where}: {problem}") from None
     for name in chosen.decorrelation.variants:
         if name in taggers:
             raise ValueError(
                 f"decorrelation.classifiers: {name} is the name of a tagger; call it something else"
             )
+
+
+def variables_are_in_the_jets(chosen: "Settings") -> None:
+    """Check that the jets of all taggers that are decorrelated have what they are to hide."""
+    if chosen.decorrelation is None or chosen.tagging is None:
+        return
+    for tagger in chosen.decorrelation.taggers:
+        settings = chosen.tagging.taggers[tagger]
+        for sample in chosen.tagging.measured_samples(settings):
+            known = _columns_of_jets(chosen, settings.jets_from, sample)
+            for column in chosen.decorrelation.against:
+                if known is not None and column not in known:
+                    raise ValueError(
+                        f"decorrelation.against: the jets of sample {sample}, which the tagger "
+                        f"{tagger} sees, have no column {column!r}{nearest(column, known)}"
+                    )
+
+
+def _columns_of_jets(chosen: "Settings", jets_from: str, sample: str) -> Sequence[str] | None:
+    """Names of the numbers of a jet that settings tell; None where only the files tell them."""
+    if jets_from == "jets":
+        return COLUMNS
+    source = chosen.ntuples.samples[sample]
+    if source.kind != "ingested" or not source.is_table:
+        return None
+    table = source.columns
+    if table.observables is not None:
+        return [*table.roles, *table.observables]
+    if table.names is None:
+        return None
+    others = {table.label, *table.roles.values()}
+    return [*table.roles, *(name for name in table.names if name not in others)]
 
 
 def toys_have_names_of_their_own(chosen: "Settings") -> None:

@@ -13,7 +13,7 @@ from hep_ml.gradientboosting import BinFlatnessLossFunction, UGradientBoostingCl
 from hep_ml.uboost import uBoostClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from fullchain.decorrelation import boosting, uniform_trees
+from fullchain.decorrelation import boosting, trained_tagger, uniform_trees
 from fullchain.decorrelation.method_settings import BoostingSettings
 from fullchain.decorrelation.uniform_trees import ensemble
 from fullchain.errors import InputError
@@ -136,7 +136,7 @@ def test_stages_end_with_what_the_module_says(loss: str) -> None:
     jets = toy(3, 1200)
     chosen = settings(loss, trees=5)
     conditions = boosting._conditions(*jets[1:], ["mass"])
-    rows = boosting._rows("training", *jets, conditions)
+    rows = boosting._rows(*jets, conditions)
     train = getattr(uniform_trees, loss)
     module, stages = train(rows, chosen, 2.0, uniform_trees.Size(5, 0.5), 1, "boosting")
     last = list(stages(rows))[-1]
@@ -203,7 +203,7 @@ def test_trees_of_several_seeds_are_read_as_one_tagger(tmp_path: Path) -> None:
     base = TaggerSettings.model_validate(
         {"architecture": {"kind": "mlp", "features": NAMES}, "seeds": 2}
     )
-    chosen = boosting.as_trees(base)
+    chosen = trained_tagger.as_trees(base)
     paths = []
     for seed in (0, 1):
         tagger = Tagger(chosen, Standardisation((0.0,) * 4, (1.0,) * 4))
@@ -220,10 +220,10 @@ def test_taggers_that_boosting_has_no_use_for_are_refused() -> None:
         return TaggerSettings.model_validate({"architecture": {"kind": "mlp"}, **changes})
 
     with pytest.raises(InputError, match="architecture pfn does not"):
-        boosting.as_trees(TaggerSettings())
+        trained_tagger.as_trees(TaggerSettings())
     three = {name: {"samples": ["tt"], "labels": [name]} for name in ("W", "top", "b")}
     with pytest.raises(InputError, match="the tagger has 3"):
-        boosting.as_trees(tagger(classes=three))
+        trained_tagger.as_trees(tagger(classes=three))
 
 
 def test_bad_input_is_refused() -> None:
@@ -233,7 +233,12 @@ def test_bad_input_is_refused() -> None:
         given = {"features": features, "target": target, "weight": weight, "against": mass}
         with pytest.raises(InputError, match=match):
             boosting.fit(
-                **{**given, **changes}, settings=settings(loss), strength=1.0, seed=1, names=["m"]
+                **{**given, **changes},
+                settings=settings(loss),
+                strength=1.0,
+                seed=1,
+                names=["m"],
+                observables=NAMES,
             )
 
     refused("m is 80 for all", against=np.full((300, 1), 80.0))
@@ -242,5 +247,5 @@ def test_bad_input_is_refused() -> None:
     refused("background jets sum to zero", weight=np.where(target == 1, 0.0, 1.0))
     refused("m of .* background jets is not finite", against=np.full((300, 1), np.nan))
     infinite = np.where(np.arange(4) == 1, np.inf, features)
-    refused("feature 1 of training jet 0 is infinite", features=infinite)
+    refused("tau21 of training jet 0 is infinite", features=infinite)
     refused("30 nearest", loss="uboost", weight=np.where(np.cumsum(target == 0) < 20, weight, 0.0))

@@ -191,6 +191,14 @@ def test_what_cannot_be_trained_is_refused(
     empty["tagging"]["selection"]["ranges"] = {"msoftdrop": [120.0, 300.0]}
     with pytest.raises(InputError, match=r"no W jets in samples wjet.*msoftdrop 120-300"):
         run(tmp_path, jets, empty, "disco", 10.0)
+    table = pyarrow.parquet.read_table(jets[1])
+    place = table.schema.get_field_index("d2")
+    broken = np.where(np.arange(JETS) % 10 == 7, np.inf, table["d2"].to_numpy())
+    path = tmp_path / "infinite.parquet"
+    pyarrow.parquet.write_table(table.set_column(place, "d2", [broken]), path)
+    for name in ("disco", "uniform"):
+        with pytest.raises(InputError, match=r"sample qcd: d2 of jet \d+ is inf"):
+            run(tmp_path, [jets[0], path], values, name, 10.0)
     particles = copy.deepcopy(values)
     particles["tagging"]["taggers"]["w"]["architecture"] = {"kind": "pfn"}
     with pytest.raises(InputError, match="boosting looks at observables"):

@@ -259,6 +259,67 @@ def test_classifiers_that_cannot_be_decorrelated(
     refuse({"decorrelation": {"classifiers": {"mine": mine}}}, "classifiers.mine", complaint)
 
 
+@pytest.mark.parametrize(
+    ("against", "classifiers", "where", "complaint"),
+    [
+        (
+            ["msoftdrop", "pt"],
+            {},
+            "decorrelation.classifiers.mode",
+            "MoDe is defined for one variable",
+        ),
+        (["nonsense"], {"mode": None}, "decorrelation.against", "no column 'nonsense'"),
+        (["msoftdrpo"], {}, "decorrelation.against", "did you mean 'msoftdrop'"),
+        (
+            ["msoftdrop", "pt", "eta"],
+            {"mode": None, "mine": {"tagger": "w_mlp", "method": {"kind": "planing"}}},
+            "decorrelation.classifiers.mine",
+            "planing in 3 variables",
+        ),
+        (
+            ["msoftdrop"],
+            {"mine": {"tagger": "pfn", "method": {"kind": "boosting"}}},
+            "decorrelation.classifiers.mine",
+            "a tagger with architecture pfn does not",
+        ),
+    ],
+)
+def test_variables_and_taggers_that_a_method_cannot_take(
+    against: list[str], classifiers: dict[str, Any], where: str, complaint: str
+) -> None:
+    values = {"decorrelation": {"against": against, "classifiers": classifiers}}
+    refuse(values, where, complaint)
+
+
+def test_columns_of_tables_are_known_as_far_as_settings_tell() -> None:
+    table = {"kind": "ingested", "layout": "w_tagging", "files": ["a.npz"], "tree": "train"}
+    tagger = {
+        "jets_from": "ntuples",
+        "architecture": {"kind": "mlp", "features": ["tau21", "d2"]},
+        "classes": {
+            "w": {"samples": ["set"], "labels": ["W"], "fully_contained": False},
+            "qcd": {"samples": ["set"], "labels": ["gluon"], "fully_contained": False},
+        },
+    }
+
+    def against(column: str, **changes: Any) -> dict[str, Any]:
+        return {
+            "ntuples": {"keep_default_samples": False, "samples": {"set": {**table, **changes}}},
+            "tagging": {"taggers": {"mine": tagger}, "explanation": {"taggers": []}},
+            "decorrelation": {
+                "against": [column],
+                "classifiers": {"flat": {"tagger": "mine", "method": {"kind": "disco"}}},
+            },
+            "inference": None,
+        }
+
+    assert validate(against("mass")).decorrelation is not None
+    refuse(against("msoftdrop"), "decorrelation.against", "no column 'msoftdrop'")
+    refuse(against("label"), "decorrelation.against", "no column 'label'")
+    unknown = {"layout": "high_level", "tree": None, "table": {"classes": {"W": [1], "gluon": [0]}}}
+    assert validate(against("msoftdrop", **unknown)).decorrelation is not None
+
+
 def test_a_fit_may_use_a_decorrelated_score() -> None:
     settings = validate(analysis(tagger="disco_30"))
     assert settings.inference is not None

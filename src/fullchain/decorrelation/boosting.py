@@ -28,9 +28,7 @@ from fullchain.decorrelation.uniform_trees import Rows, Size
 from fullchain.errors import InputError
 from fullchain.learning.standardise import weighted_quantiles
 from fullchain.learning.training import History
-from fullchain.tagging.settings import TaggerSettings
 from fullchain.tagging.trees import TreeEnsemble
-from fullchain.tagging.trees_settings import TreesSettings
 
 Array = NDArray[Any]
 
@@ -44,37 +42,6 @@ GRID = np.linspace(0.01, 0.99, 99)
 """Quantiles of the score at which distributions are compared for the history."""
 
 
-def as_trees(base: TaggerSettings) -> TaggerSettings:
-    """Give the settings of a tagger of observables the architecture that boosting fills.
-
-    They are those of one member: that trees without drawn features do not depend on a seed, as
-    settings of trees say, is not true of these, which draw their jets.
-
-    Raises
-    ------
-    InputError
-        The tagger looks at particles, has more than two classes, or stands between two generators.
-    """
-    features = getattr(base.architecture, "features", None)
-    if features is None:
-        raise InputError(
-            f"boosting looks at observables, and a tagger with architecture "
-            f"{base.architecture.kind} does not; take one with architecture mlp or trees"
-        )
-    if len(base.classes) > 2:
-        raise InputError(
-            f"boosting to uniformity tells two classes apart, and the tagger has "
-            f"{len(base.classes)}; take one of two classes"
-        )
-    if base.between is not None:
-        raise InputError(
-            "boosting sees each jet with one part of the second generator only; take a tagger of "
-            "one generator"
-        )
-    changes = {"architecture": TreesSettings(features=features), "seeds": 1, "bayesian": None}
-    return base.model_copy(update=changes)
-
-
 def fit(
     features: Array,
     target: Array,
@@ -85,6 +52,7 @@ def fit(
     *,
     seed: int,
     names: Sequence[str] = (),
+    observables: Sequence[str] = (),
     validation: tuple[Array, Array, Array, Array] | None = None,
     description: str = "boosting",
 ) -> tuple[TreeEnsemble, dict[str, Any]]:
@@ -106,6 +74,8 @@ def fit(
         Of the choice of jets for each tree.
     names
         Names of the variables, for messages.
+    observables
+        Names of the features, for messages.
     validation
         Features, target, weight and variables of jets that are looked at after each round; no
         round is chosen by them.
@@ -124,11 +94,14 @@ def fit(
         constant variable, weights of zero sum, or fewer jets of a class than neighbours.
     """
     names = names or [f"variable {number}" for number in range(against.shape[1])]
+    observables = observables or [f"feature {number}" for number in range(features.shape[1])]
     conditions = _conditions(target, weight, against, names)
-    rows = _rows("training", features, target, weight, against, conditions)
+    _check_finite("training", features, observables)
+    rows = _rows(features, target, weight, against, conditions)
     parts = {"train": rows}
     if validation is not None:
-        parts["validation"] = _rows("validation", *validation, conditions)
+        _check_finite("validation", validation[0], observables)
+        parts["validation"] = _rows(*validation, conditions)
     trees, rate = DEFAULTS[settings.loss]
     size = Size(settings.trees or trees, settings.learning_rate or rate)
     train = uniform_trees.flatness if settings.loss == "flatness" else uniform_trees.uboost
@@ -166,18 +139,23 @@ def _conditions(target: Array, weight: Array, against: Array, names: Sequence[st
     return Conditions.measured(against[background].astype(float), weight[background], names)
 
 
+def _check_finite(part: str, features: Array, observables: Sequence[str]) -> None:
+    infinite = np.argwhere(np.isinf(features))
+    if len(infinite):
+        jet, index = infinite[0]
+        raise InputError(
+            f"{observables[index]} of {part} jet {jet} is infinite ({len(infinite)} such values); "
+            "make the jets again"
+        )
+
+
 def _rows(
-    part: str,
     features: Array,
     target: Array,
     weight: Array,
     against: Array,
     conditions: Conditions,
 ) -> Rows:
-    infinite = np.argwhere(np.isinf(features))
-    if len(infinite):
-        jet, index = infinite[0]
-        raise InputError(f"feature {index} of {part} jet {jet} is infinite; make the jets again")
     kept = weight > 0
     known = np.where(np.isnan(features), MISSING, features).astype(np.float32)
     ranks = conditions.ranks(against)

@@ -20,7 +20,7 @@ from fullchain.decorrelation.method_settings import (
     FlowSettings,
     PlaningSettings,
 )
-from fullchain.errors import InputError
+from fullchain.decorrelation.trained_tagger import decorrelated
 from fullchain.learning import device, split
 from fullchain.learning.checkpoint import of_training
 from fullchain.learning.settings import TrainingSettings
@@ -102,28 +102,6 @@ def main(
     resumption.path.unlink(missing_ok=True)
 
 
-def decorrelated(
-    base: TaggerSettings, chosen: ClassifierSettings, against: tuple[str, ...]
-) -> TaggerSettings:
-    """Give the settings of the tagger that is trained.
-
-    Raises InputError for a method that trains none, and for boosting without observables.
-    """
-    if isinstance(chosen.method, FlowSettings):
-        raise InputError(
-            "a flow is not trained with the tagger but on its scores: decorrelation flatten"
-        )
-    if isinstance(chosen.method, PlaningSettings):
-        from fullchain.decorrelation.planing import planed
-
-        return planed(base, chosen.method, against)
-    if isinstance(chosen.method, BoostingSettings):
-        from fullchain.decorrelation.boosting import as_trees
-
-        return as_trees(base)
-    return base
-
-
 def training_of(
     chosen: ClassifierSettings, base: TaggerSettings, settings: Given
 ) -> TrainingSettings:
@@ -202,6 +180,7 @@ def _uniformly_boosted(
         strength,
         seed=seed,
         names=task.against,
+        observables=view.features,
         validation=_arrays(batches[split.VALIDATION]),
         description=description,
     )

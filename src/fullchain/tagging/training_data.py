@@ -241,7 +241,10 @@ def _keep(jets: Jets, sample: str, task: Task, view: View, kept: _Kept) -> None:
                     f"sample {sample}: the column {name} of some jets is not finite; make the "
                     "jets again"
                 )
-        kept.rows[part].append(view.arrays(chosen))
+        try:
+            kept.rows[part].append(view.arrays(chosen))
+        except InputError as problem:
+            raise InputError(f"sample {sample}: {problem}") from None
         own = {name: chosen.scalars[name] for name in names}
         if tagger.between is not None:
             own["second"] = np.full(int(here.sum()), second)
