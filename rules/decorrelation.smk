@@ -264,7 +264,7 @@ rule decorrelation_transform:
         gpu=0,
     params:
         code=code("decorrelation.transform"),
-        settings=settings(),
+        settings=lambda w: settings(*stand_in_settings(tagger_of(w.variant))),
     message:
         "scores of {wildcards.variant} for {wildcards.sample}"
     shell:

@@ -186,17 +186,20 @@ def training_settings(tagger):
     return settings("seed", "tagging.selection", "tagging.split", *common, *own)
 
 
+def stand_in_settings(tagger):
+    """Which samples stand in for others: with folds, scores of their jets are of one fold, too."""
+    return ["tagging.evaluation.alternatives"] if TAGGERS[tagger].folds > 1 else []
+
+
 def prediction_settings(tagger):
-    """What scores depend on; with folds, also which samples stand in for others.
+    """What scores depend on.
 
     A tagger between two generators is scored at several places between them.
     """
     paths = ["tagging.split", "tagging.training.device", "tagging.training.threads"]
     if TAGGERS[tagger].between:
         paths.append("tagging.evaluation.interpolation")
-    if TAGGERS[tagger].folds > 1:
-        paths.append("tagging.evaluation.alternatives")
-    return settings("seed", *paths)
+    return settings("seed", *paths, *stand_in_settings(tagger))
 
 
 EXPORTED += every_tagger("tagging/{tagger}/model.onnx")

@@ -10,6 +10,7 @@ from scipy.stats import kstest
 
 from fullchain.decorrelation import flow_file
 from fullchain.decorrelation.conditions import Conditions
+from fullchain.decorrelation.cross_fitting import CrossFitted
 from fullchain.decorrelation.flow_file import FittedFlow
 from fullchain.decorrelation.marginal import Marginal, chances, logits
 from fullchain.decorrelation.method_settings import FlowSettings
@@ -193,10 +194,15 @@ def test_repeats_to_the_bit_and_comes_back_from_a_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[0], found[1])
     assert (found[0] != found[2]).any()
     path = tmp_path / "flow.pt"
-    flow_file.save(path, FittedFlow(first, short, "t", "mean", ("W", "qcd"), ("mass",), 9))
+    both = CrossFitted((first, other))
+    flow_file.save(path, FittedFlow(both, short, "t", "mean", ("W", "qcd"), ("mass",), 9, ("qcd",)))
     back = flow_file.load(path)
-    np.testing.assert_array_equal(back.flow.transformed(probe[0], probe[1], probe[3]), found[0])
+    for fold in range(2):
+        folds = np.full(len(probe[0]), fold)
+        again = back.flow.transformed(probe[0], probe[1], probe[3], folds)
+        np.testing.assert_array_equal(again, found[2 * fold])
     assert (back.tagger, back.member, back.against) == ("t", "mean", ("mass",))
+    assert back.samples == ("qcd",)
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(InputError, match="not a flow"):
         flow_file.load(path)

@@ -112,3 +112,17 @@ def test_a_fit_reads_the_scores_of_a_variant(project: Path, tmp_path: Path) -> N
     found = planned(project, tmp_path, overlay, "inference/ttbar/templates.root")
     assert {step for step, _ in found} == {"flatten", "transform"}
     assert not any("disco" in output or "mode" in output for _, output in found)
+
+
+def test_scores_of_folds_depend_on_who_stands_in(project: Path, tmp_path: Path) -> None:
+    target = "decorrelation/flow/scores/qcd.parquet"
+
+    def given(folds: int) -> dict[str, Any]:
+        overlay = {"tagging": {"taggers": {"w_mlp": {"folds": folds}}}}
+        found = planned(project, tmp_path, overlay, target)
+        # A flow for each fold is in one file: the same jobs as with one.
+        assert sorted(step for step, _ in found) == ["flatten"] * 4 + ["transform"]
+        return found["transform", target]
+
+    assert given(1) == {}
+    assert list(given(3)["tagging"]["evaluation"]) == ["alternatives"]

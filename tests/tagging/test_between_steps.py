@@ -4,7 +4,6 @@ import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from fullchain.tagging import (
     evaluate,
     export_friend,
     export_onnx,
+    members,
     plot,
     predict,
     score_files,
@@ -263,10 +263,7 @@ def test_with_folds_jets_of_both_generators_have_the_score_of_one_fold(
 
     tagger = {**between_values["tagging"]["taggers"]["pfn"], "folds": 2}
     settings = TaggerSettings.model_validate(tagger)
-    trained = SimpleNamespace(settings=settings)
-    values = copy.deepcopy(between_values)
-    values["tagging"]["evaluation"]["alternatives"] = {}
-    found = predict._trained_on(trained, Given(values))  # type: ignore[arg-type]
+    found = members.scored_by_fold(settings.training_samples, {})
     assert found == {"tt", "qcd", "tt_a14", "qcd_a14"}
 
 

@@ -50,13 +50,18 @@ def test_each_event_is_left_out_once_and_never_trains_there(folds: int) -> None:
     recorded = members.recorded_parts(HASHES, folds, fractions, "qcd")
     assert set(recorded) == {VALIDATION, TEST}
     assert ((recorded == VALIDATION) == (parts == VALIDATION).any(axis=0)).all()
+    # What is fitted to the scores and leaves out a fold has the parts of the training that does.
+    for k in range(folds):
+        np.testing.assert_array_equal(members.parts_without(recorded, HASHES, folds, k), parts[k])
 
 
 def test_one_fold_is_the_split_by_parts() -> None:
     fractions = SplitSettings(validation=0.15, test=0.35)
     parts = members.parts(HASHES, 1, fractions, "qcd")
     assert ((parts == TEST) == (HASHES >= 0.65)).all()
-    assert (parts == members.recorded_parts(HASHES, 1, fractions, "qcd")).all()
+    recorded = members.recorded_parts(HASHES, 1, fractions, "qcd")
+    assert (parts == recorded).all()
+    assert (parts == members.parts_without(recorded, HASHES, 1, 0)).all()
 
 
 def test_a_sample_may_belong_to_one_part() -> None:

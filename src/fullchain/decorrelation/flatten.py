@@ -2,6 +2,8 @@
 
 A tagger with several seeds needs a flow for each, and one for their mean: the mean of transformed
 scores would not be uniform at each mass, for how much the seeds have in common may depend on it.
+
+Where the tagger has folds, each has a flow that is fitted to the background of the others.
 """
 
 import json
@@ -13,11 +15,14 @@ import numpy.typing as npt
 
 from fullchain.atomic import write_text
 from fullchain.decorrelation import flow_file, flow_jets, quantile_flow
+from fullchain.decorrelation.cross_fitting import CrossFitted
 from fullchain.decorrelation.flow_file import FittedFlow
+from fullchain.decorrelation.flow_jets import FlowJets
 from fullchain.decorrelation.marginal import chances
 from fullchain.decorrelation.method_settings import ClassifierSettings, FlowSettings
+from fullchain.decorrelation.quantile_flow import QuantileFlow
 from fullchain.errors import InputError
-from fullchain.learning import split
+from fullchain.learning.training import History
 from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
 from fullchain.tagging import scored_jets
@@ -39,7 +44,7 @@ def main(
     history: Annotated[Path, Output("loss per epoch and numbers of jets, JSON")],
     settings: Given,
 ) -> None:
-    """Read background jets with their scores, fit, write the flow of the best epoch.
+    """Read background jets with their scores, fit, write the flow of each fold at its best epoch.
 
     Raises
     ------
@@ -52,46 +57,74 @@ def main(
     against = tuple(settings["decorrelation.against"])
     method = flow_settings(classifier, chosen)
     files = scored_jets.grouped(jets, samples, scores)
-    found = scored_jets.read(
-        files, tagger, window, (*against, "jet"), splits=(split.TRAIN, split.VALIDATION)
-    )
+    found = scored_jets.read(files, tagger, window, (*against, "jet"), scores=("fold",))
     own = score_of(found, member, chosen.tagger)
-    seed = derive(settings.seed, "decorrelation", classifier, member)
     # One number for each jet, whatever the member: seeds that agree go on agreeing.
     chance_seed = derive(settings.seed, "decorrelation", classifier)
-    try:
-        taken = flow_jets.choose(found, own, method.fitted_to, seed)
-        columns = {name: found.columns[name][taken.rows] for name in found.columns}
-        run, block, event, jet = (columns[name] for name in (*scored_jets.IDENTITY, "jet"))
-        fitted, record = quantile_flow.fit(
-            own[taken.rows],
-            np.stack([columns[name].astype(float) for name in against], axis=1),
-            columns["weight"],
-            chances(run, block, event, jet, chance_seed),
-            taken.validation,
-            against,
-            method,
-            seed=seed,
-            description=f"flow {classifier} {member}",
-        )
-    except InputError as problem:
-        raise InputError(
-            f"{classifier}, tagger {chosen.tagger}, samples {', '.join(files)}: {problem}"
-        ) from None
+    flows, records = [], []
+    for fold in range(tagger.folds):
+        name = member if tagger.folds == 1 else f"fold{fold}_{member}"
+        seed = derive(settings.seed, "decorrelation", classifier, name)
+        try:
+            taken = flow_jets.choose(found, own, method.fitted_to, seed, tagger.folds, fold)
+            fitted, record = _fit(
+                found, own, taken, against, method, chance_seed, seed, f"{classifier} {name}"
+            )
+        except InputError as problem:
+            raise InputError(
+                f"{classifier}, tagger {chosen.tagger}, samples {', '.join(files)}, flow of "
+                f"{name}: {problem}"
+            ) from None
+        flows.append(fitted)
+        records.append({"fold": fold, "jets": taken.record, **record.as_dict()})
     flow_file.save(
         flow,
-        FittedFlow(fitted, method, chosen.tagger, member, tagger.class_names, against, chance_seed),
+        FittedFlow(
+            CrossFitted(flows),
+            method,
+            chosen.tagger,
+            member,
+            tagger.class_names,
+            against,
+            chance_seed,
+            tagger.training_samples,
+        ),
     )
     content = {
         "classifier": classifier,
         "tagger": chosen.tagger,
         "member": member,
         "against": list(against),
-        "parameters": sum(weights.numel() for weights in fitted.flow.parameters()),
-        "jets": taken.record,
-        **record.as_dict(),
+        "parameters": sum(weights.numel() for weights in flows[0].flow.parameters()),
+        "folds": records,
     }
     write_text(history, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _fit(
+    jets: ScoredJets,
+    scores: Array,
+    taken: FlowJets,
+    against: tuple[str, ...],
+    method: FlowSettings,
+    chance_seed: int,
+    seed: int,
+    description: str,
+) -> tuple[QuantileFlow, History]:
+    """Fit the flow of one fold to the jets that were chosen for it."""
+    columns = {name: column[taken.rows] for name, column in jets.columns.items()}
+    run, block, event, jet = (columns[name] for name in (*scored_jets.IDENTITY, "jet"))
+    return quantile_flow.fit(
+        scores[taken.rows],
+        np.stack([columns[name].astype(float) for name in against], axis=1),
+        columns["weight"],
+        chances(run, block, event, jet, chance_seed),
+        taken.validation,
+        against,
+        method,
+        seed=seed,
+        description=f"flow {description}",
+    )
 
 
 def flow_settings(classifier: str, chosen: ClassifierSettings) -> FlowSettings:

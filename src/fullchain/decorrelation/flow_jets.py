@@ -1,10 +1,14 @@
 """Which background jets a flow is fitted to, and which of them say when to stop.
 
-Scores of jets that the tagger was trained on may be lower than those of other background. A flow
-that is fitted to them maps to too large quantiles, perhaps more so at one mass than at another. On
-the other hand there are more of them than of others. So they are taken unless a two-sample
-Kolmogorov-Smirnov test tells their scores from those of the validation part: a difference that it
-does not see is smaller than the error of a flow fitted to the validation part alone.
+Where the tagger has folds, the flow of a fold is fitted to all background of the other folds: each
+score there is of a training that did not see its jet.
+
+With one fold, scores of jets that the tagger was trained on may be lower than those of other
+background. A flow that is fitted to them maps to too large quantiles, perhaps more so at one mass
+than at another. On the other hand there are more of them than of others. So they are taken unless a
+two-sample Kolmogorov-Smirnov test tells their scores from those of the validation part: a
+difference that it does not see is smaller than the error of a flow fitted to the validation part
+alone.
 """
 
 from dataclasses import dataclass
@@ -17,6 +21,7 @@ from scipy.stats import kstwobign
 from fullchain.errors import InputError
 from fullchain.learning import split
 from fullchain.seeds import derive
+from fullchain.tagging import members
 from fullchain.tagging.scored_jets import ScoredJets
 
 Array = npt.NDArray[np.float64]
@@ -52,19 +57,24 @@ def choose(
     scores: Array,
     fitted_to: Literal["tested", "both", "validation"],
     seed: int,
+    folds: int = 1,
+    fold: int = 0,
 ) -> FlowJets:
     """Choose the background jets for a fit.
 
     Parameters
     ----------
     jets
-        Jets of all classes of the training and the validation part; the test part is left out.
+        Jets of all classes and parts. With one fold the test part is left out, else all jets of the
+        events in `fold`; the validation part of the others says when to stop.
     scores
         Scores of the jets, (jets,).
     fitted_to
         Setting of the flow.
     seed
         Of the division of the validation part, by events.
+    folds, fold
+        Number of folds of the tagger, and the one that the flow will transform.
 
     Raises
     ------
@@ -73,7 +83,9 @@ def choose(
         divide, or background has no weight.
     """
     background = jets.target > 0
-    part, weight = jets.columns["split"], np.clip(jets.columns["weight"], 0.0, None)
+    columns = jets.columns
+    part = members.parts_without(columns["split"], columns["fold"], folds, fold)
+    weight = np.clip(columns["weight"], 0.0, None)
     train = background & (part == split.TRAIN)
     validation = background & (part == split.VALIDATION)
     if not (train | validation).any():
@@ -91,14 +103,15 @@ def choose(
             f"the weights of the {int(validation.sum())} background jets of the validation part "
             "sum to zero; look at the column weight of the jets"
         )
+    enough = bool(weight[train].sum() > 0)
     probability = None
-    if weight[train].sum() > 0:
+    # Of folds there is nothing to test: no score is of a training that saw its jet.
+    if enough and folds == 1:
         probability = same_probability(
             scores[train], weight[train], scores[validation], weight[validation]
         )
-    both = probability is not None and (
-        fitted_to == "both" or (fitted_to == "tested" and probability >= LEVEL)
-    )
+    alike = probability is None or probability >= LEVEL
+    both = enough and (fitted_to == "both" or (fitted_to == "tested" and alike))
     if both:
         rows = np.flatnonzero(train | validation)
         stopping = validation[rows]

@@ -150,7 +150,8 @@ class FlowSettings(SettingsModel):
         "tested",
         description="background jets that it is fitted to: those of the training and the "
         "validation part of the tagger (both), of the validation part alone (validation), or both "
-        "unless a Kolmogorov-Smirnov test tells the scores of the two apart (tested)",
+        "unless a Kolmogorov-Smirnov test tells the scores of the two apart (tested); with folds, "
+        "of the other folds all (both, tested) or the validation part (validation)",
     )
     training: TrainingSettings = Field(
         default_factory=lambda: TrainingSettings(

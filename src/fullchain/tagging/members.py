@@ -6,6 +6,7 @@ decides in both cases.
 """
 
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +91,45 @@ def recorded_parts(
     if folds == 1:
         return split.parts(hashes, fractions.validation, fractions.test)
     return _within(hashes, folds, fractions, split.TEST)
+
+
+def parts_without(
+    recorded: npt.NDArray[np.str_], hashes: Hashes, folds: int, fold: int
+) -> npt.NDArray[np.str_]:
+    """Name the part of each event in a fit to scores that leaves out `fold`, shape (events,).
+
+    The same parts as of the training that leaves it out, from what a file of scores has: the part
+    that is recorded there, and the hash, both (events,).
+    """
+    if folds == 1:
+        return recorded
+    rest = np.where(recorded == split.VALIDATION, split.VALIDATION, split.TRAIN)
+    return np.where(fold_of(hashes, folds) == fold, LEFT_OUT, rest)
+
+
+def scored_by_fold(
+    samples: Collection[str], alternatives: Mapping[str, Mapping[str, str]]
+) -> set[str]:
+    """Samples whose jets get the score of the one training that left out their fold.
+
+    These are `samples`, that a tagger is trained on, and their stand-ins. A mean over folds is a
+    better tagger than one of them: with it, a stand-in would differ for another reason than its
+    simulation.
+
+    Examples
+    --------
+    >>> sorted(scored_by_fold(["tt", "qcd"], {"herwig": {"tt": "tt_hw", "zp": "zp_hw"}}))
+    ['qcd', 'tt', 'tt_hw']
+    """
+    return {
+        *samples,
+        *(
+            stand_in
+            for names in alternatives.values()
+            for name, stand_in in names.items()
+            if name in samples
+        ),
+    }
 
 
 def _within(

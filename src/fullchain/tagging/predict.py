@@ -44,7 +44,8 @@ def main(
     trained = read_models(models)
     chosen = trained[0].settings
     fractions = settings.model("tagging.split", SplitSettings)
-    by_fold = sample in _trained_on(trained[0], settings)
+    alternatives = settings["tagging.evaluation.alternatives"] if chosen.folds > 1 else {}
+    by_fold = sample in members.scored_by_fold(chosen.training_samples, alternatives)
     view = view_of(chosen)
     place = device.choose(settings["tagging.training.device"])
     total = sum(count(path) for path in jets)
@@ -107,21 +108,3 @@ def _scores(
 def _hashes(jets: Jets, seed: int) -> npt.NDArray[np.float64]:
     run, block, event = (jets.scalars[name] for name in ("run", "luminosityBlock", "event"))
     return split.fold(run, block, event, seed)
-
-
-def _trained_on(trained: Trained, settings: Given) -> set[str]:
-    """Samples whose jets get the score of one fold: all in training, and their stand-ins.
-
-    A mean over folds is a better tagger than one of them: with it, a stand-in would differ for
-    another reason than its simulation.
-    """
-    samples = set(trained.settings.training_samples)
-    if trained.settings.folds == 1:
-        return samples
-    alternatives = settings["tagging.evaluation.alternatives"]
-    return samples | {
-        stand_in
-        for names in alternatives.values()
-        for name, stand_in in names.items()
-        if name in samples
-    }
