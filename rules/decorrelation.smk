@@ -1,10 +1,10 @@
 # Mass-decorrelated classifiers: training or transformation of scores, what is left of the mass.
 from fullchain.decorrelation.figures import names as decorrelation_figure_names
-from fullchain.decorrelation.settings import base_of
+from fullchain.decorrelation.settings import base_of, seeds_of, source_of
 
 CLASSIFIERS = CONFIG.decorrelation.classifiers
 VARIANTS = CONFIG.decorrelation.variants
-# Of a flow there is no training of its own: it changes the scores of a tagger.
+# Of a flow there is no training of its own: it changes the scores of a tagger or a variant.
 TRANSFORMED = [
     name
     for name, one in VARIANTS.items()
@@ -32,19 +32,32 @@ def strength_option(variant):
     return "" if strength is None else f"--strength {strength!r}"
 
 
+def variant_seeds(variant):
+    """How many trainings the scores of a variant are of; of a flow, those that it transforms."""
+    own = seeds_of(CLASSIFIERS, VARIANTS[variant].classifier)
+    return own or TAGGERS[tagger_of(variant)].seeds
+
+
 def variant_members(variant, name):
     """A file of each training of a variant."""
-    tagger = TAGGERS[tagger_of(variant)]
-    seeds = classifier_of(variant).seeds or tagger.seeds
+    folds = TAGGERS[tagger_of(variant)].folds
     return [
         result(f"decorrelation/{variant}/{member.name}/{name}")
-        for member in members(tagger.folds, seeds)
+        for member in members(folds, variant_seeds(variant))
     ]
 
 
+def classifier_settings(variant):
+    """The settings of the classifier of a variant, and of the one that it transforms, if any."""
+    own = VARIANTS[variant].classifier
+    source = source_of(CLASSIFIERS, own)
+    names = [own, *([source] if source else [])]
+    return [f"decorrelation.classifiers.{name}" for name in names]
+
+
 def flow_files(variant):
-    """The flow of the tagger's score, and of each of its seeds where there are several."""
-    seeds = TAGGERS[tagger_of(variant)].seeds
+    """The flow of the mean score, and of each seed where there are several."""
+    seeds = variant_seeds(variant)
     names = ["mean", *(f"seed{seed}" for seed in range(seeds if seeds > 1 else 0))]
     return [result(f"decorrelation/{variant}/{name}/flow.pt") for name in names]
 
@@ -110,9 +123,7 @@ def name_options(name):
 
 def decorrelation_evaluation_settings(name):
     """What a measurement depends on: of other classifiers, nothing."""
-    own = []
-    if name in VARIANTS:
-        own.append(f"decorrelation.classifiers.{VARIANTS[name].classifier}")
+    own = classifier_settings(name) if name in VARIANTS else []
     return settings(
         "seed",
         "tagging.selection",
@@ -201,7 +212,7 @@ rule decorrelation_flatten:
             tagger_of(w.variant), TAGGERS[tagger_of(w.variant)].samples
         ),
         scores=lambda w: [
-            result(f"tagging/{tagger_of(w.variant)}/scores/{sample}.parquet")
+            scores_of(classifier_of(w.variant).tagger, sample)
             for sample in TAGGERS[tagger_of(w.variant)].samples
         ],
     output:
@@ -229,7 +240,7 @@ rule decorrelation_flatten:
             "tagging.selection",
             f"tagging.taggers.{tagger_of(w.variant)}",
             "decorrelation.against",
-            f"decorrelation.classifiers.{VARIANTS[w.variant].classifier}",
+            *classifier_settings(w.variant),
         ),
     message:
         "flow of {wildcards.variant}, {wildcards.score}"
@@ -245,9 +256,7 @@ rule decorrelation_transform:
     input:
         jets=lambda w: given_jets(tagger_of(w.variant), [w.sample]),
         files=lambda w: listed_files(tagger_of(w.variant), [w.sample]),
-        scores=lambda w: result(
-            f"tagging/{tagger_of(w.variant)}/scores/{w.sample}.parquet"
-        ),
+        scores=lambda w: scores_of(classifier_of(w.variant).tagger, w.sample),
         flows=lambda w: flow_files(w.variant),
     output:
         scores=result("decorrelation/{variant}/scores/{sample}.parquet"),

@@ -126,16 +126,16 @@ def decorrelation_is_possible(chosen: "Settings") -> None:
     taggers = chosen.tagging.taggers
     for name, classifier in chosen.decorrelation.classifiers.items():
         where = f"decorrelation.classifiers.{name}"
-        if classifier.tagger not in taggers:
-            known = list(taggers)
+        base = base_of(chosen.decorrelation, classifier.tagger)
+        if base not in taggers:
+            known = [*taggers, *chosen.decorrelation.variants]
             raise ValueError(
-                f"{where}.tagger: no tagger is called {classifier.tagger!r}"
-                f"{nearest(classifier.tagger, known)}"
+                f"{where}.tagger: no tagger or classifier is called {base!r}{nearest(base, known)}"
             )
-        tagger = taggers[classifier.tagger]
+        tagger = taggers[base]
         if tagger.bayesian or tagger.between:
             raise ValueError(
-                f"{where}.tagger: {classifier.tagger} is Bayesian or between two generators, and "
+                f"{where}.tagger: {base} is Bayesian or between two generators, and "
                 "these have losses of their own; take another tagger"
             )
         trees = tagger.architecture.kind == "trees"

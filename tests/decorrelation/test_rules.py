@@ -60,6 +60,9 @@ def planned(project: Path, folder: Path, overlay: dict[str, Any], *targets: str)
 
 MEASURED = "decorrelation/metrics.json"
 
+SAMPLES = ("wjet", "qcd", "tt")
+"""Those that the tagger w_mlp is trained on, and one more."""
+
 
 def test_each_variant_is_trained_and_measured_beside_its_tagger(
     project: Path, tmp_path: Path
@@ -112,6 +115,34 @@ def test_a_fit_reads_the_scores_of_a_variant(project: Path, tmp_path: Path) -> N
     found = planned(project, tmp_path, overlay, "inference/ttbar/templates.root")
     assert {step for step, _ in found} == {"flatten", "transform"}
     assert not any("disco" in output or "mode" in output for _, output in found)
+
+
+def test_a_flow_takes_the_scores_of_a_variant(project: Path, tmp_path: Path) -> None:
+    classifiers = {
+        "disco": {"seeds": 2},
+        "flat": {"tagger": "disco_30", "method": {"kind": "flow"}},
+        **dict.fromkeys(("mode", "flow")),
+    }
+    overlay = {"decorrelation": {"classifiers": classifiers}}
+    target = "decorrelation/flat/scores/tt.parquet"
+    found = planned(project, tmp_path, overlay, target)
+    # As many flows as the scores of the variant have seeds, and none of the tagger itself.
+    assert {name for name in found if name[0] != "train"} == {
+        *(("flatten", f"decorrelation/flat/{name}/flow.pt") for name in ("mean", "seed0", "seed1")),
+        *(("predict", f"decorrelation/disco_30/scores/{name}.parquet") for name in SAMPLES),
+        ("transform", target),
+    }
+    assert len(found) == 2 + 3 + len(SAMPLES) + 1
+    own = found["flatten", "decorrelation/flat/mean/flow.pt"]
+    assert set(own["decorrelation"]["classifiers"]) == {"flat", "disco"}
+    assert set(own["tagging"]["taggers"]) == {"w_mlp"}
+    measured = planned(project, tmp_path, overlay, "decorrelation/flat/performance.json")
+    evaluated = measured["evaluate", "decorrelation/flat/performance.json"]
+    assert set(evaluated["decorrelation"]["classifiers"]) == {"flat", "disco"}
+    # A fit may take it, and what is not asked for is not made.
+    ttbar = {"inference": {"analyses": {"ttbar": {"tagger": "flat"}}}}
+    found = planned(project, tmp_path, {**overlay, **ttbar}, "inference/ttbar/templates.root")
+    assert {step for step, _ in found} == {"train", "predict", "flatten", "transform"}
 
 
 def test_scores_of_folds_depend_on_who_stands_in(project: Path, tmp_path: Path) -> None:

@@ -245,6 +245,8 @@ def test_default_taggers_and_classifiers_go_with_their_samples() -> None:
     ("classifier", "complaint"),
     [
         ({"tagger": "w_mpl"}, "did you mean 'w_mlp'"),
+        ({"tagger": "disco_3", "method": {"kind": "flow"}}, "did you mean 'disco_30'"),
+        ({"tagger": "disco_30"}, "disco_30 is a variant of disco, and disco trains a tagger"),
         ({"tagger": "bdt"}, "no gradient goes through trees"),
         ({"tagger": "w_mlp", "method": {"kind": "flow"}, "seeds": 2}, "as many as its tagger"),
         ({"tagger": "w_mlp", "method": {"strengths": [1.0, 1.0]}}, "each once"),

@@ -22,8 +22,13 @@ from fullchain.decorrelation import (
     spurious_signal,
 )
 from fullchain.decorrelation.evaluation_settings import EvaluationSettings, MassFitSettings
-from fullchain.decorrelation.method_settings import ClassifierSettings
-from fullchain.decorrelation.settings import variants
+from fullchain.decorrelation.settings import (
+    Classifiers,
+    base_tagger,
+    classifiers_of,
+    seeds_of,
+    variants,
+)
 from fullchain.errors import InputError
 from fullchain.learning import roc
 from fullchain.seeds import derive
@@ -59,11 +64,13 @@ def main(
     chosen = settings.model(f"tagging.taggers.{tagger}", TaggerSettings)
     how = settings.model("decorrelation.evaluation", EvaluationSettings)
     selection = chosen.selection or settings.model("tagging.selection", SelectionSettings)
-    about: dict[str, Any] = {"name": tagger, "classifier": None, "method": None, "strength": None}
+    about: dict[str, Any] = dict.fromkeys(("classifier", "source", "method", "strength"))
+    about["name"] = tagger
     if classifier:
-        own = settings.model(f"decorrelation.classifiers.{classifier}", ClassifierSettings)
-        about = _described(classifier, variant, own, tagger)
-        chosen = chosen.model_copy(update={"seeds": own.seeds or chosen.seeds})
+        classifiers = classifiers_of(settings["decorrelation.classifiers"])
+        about = _described(classifier, variant, classifiers, tagger)
+        seeds = seeds_of(classifiers, classifier) or chosen.seeds
+        chosen = chosen.model_copy(update={"seeds": seeds})
     measurement = _Measurement(
         scored_jets.grouped(jets, samples, scores),
         manifests,
@@ -108,18 +115,20 @@ def _warn(name: str, fit: dict[str, Any] | None) -> None:
 
 
 def _described(
-    classifier: str, variant: str, own: ClassifierSettings, tagger: str
+    classifier: str, variant: str, classifiers: Classifiers, tagger: str
 ) -> dict[str, Any]:
     """What a variant is. Raises InputError where the classifier has none of that name."""
+    own, base = classifiers[classifier], base_tagger(classifiers, classifier)
     known = {one.name: one for one in variants(classifier, own.method)}
-    if variant not in known or own.tagger != tagger:
+    if variant not in known or base != tagger:
         raise InputError(
-            f"decorrelation.classifiers.{classifier} is of the tagger {own.tagger} and has the "
+            f"decorrelation.classifiers.{classifier} is of the tagger {base} and has the "
             f"variants {', '.join(known)}; there is no {variant!r} of the tagger {tagger}"
         )
     return {
         "name": variant,
         "classifier": classifier,
+        "source": own.tagger if own.tagger != base else None,
         "method": own.method.model_dump(mode="json", exclude={"strengths"}),
         "strength": known[variant].strength,
     }

@@ -21,6 +21,7 @@ from fullchain.decorrelation.flow_jets import FlowJets
 from fullchain.decorrelation.marginal import chances
 from fullchain.decorrelation.method_settings import ClassifierSettings, FlowSettings
 from fullchain.decorrelation.quantile_flow import QuantileFlow
+from fullchain.decorrelation.settings import base_tagger, classifiers_of, seeds_of
 from fullchain.errors import InputError
 from fullchain.learning.training import History
 from fullchain.seeds import derive
@@ -51,8 +52,12 @@ def main(
     InputError
         The classifier is no flow, the tagger has no such seed, or there is no background to fit to.
     """
-    chosen = settings.model(f"decorrelation.classifiers.{classifier}", ClassifierSettings)
-    tagger = settings.model(f"tagging.taggers.{chosen.tagger}", TaggerSettings)
+    classifiers = classifiers_of(settings["decorrelation.classifiers"])
+    chosen = classifiers[classifier]
+    base = base_tagger(classifiers, classifier)
+    tagger = settings.model(f"tagging.taggers.{base}", TaggerSettings)
+    seeds = seeds_of(classifiers, classifier) or tagger.seeds
+    tagger = tagger.model_copy(update={"seeds": seeds})
     window = tagger.selection or settings.model("tagging.selection", SelectionSettings)
     against = tuple(settings["decorrelation.against"])
     method = flow_settings(classifier, chosen)

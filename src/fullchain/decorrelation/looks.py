@@ -49,7 +49,10 @@ def look(classifier: str | None, measured: Sequence[Numbers]) -> dict[str, Any]:
 
 
 def method_name(one: Numbers) -> str:
-    """Name of a classifier for a legend, with its method; the tagger is unconstrained."""
+    """Name of a classifier for a legend, with its method; the tagger is unconstrained.
+
+    Of a flow of a classifier that is decorrelated already, with the name of that one.
+    """
     if one["classifier"] is None:
         return f"{one['tagger']}, unconstrained"
     method = one["method"]
@@ -61,7 +64,8 @@ def method_name(one: Numbers) -> str:
         "boosting": {"uboost": "uBoost"}.get(method.get("loss", ""), "flatness loss"),
         "flow": "conditional flow",
     }.get(method["kind"], method["kind"])
-    return f"{one['classifier']} ({kind})"
+    source = f" of {one['source']}" if one["source"] else ""
+    return f"{one['classifier']} ({kind}{source})"
 
 
 def at(points: Sequence[Numbers], efficiency: float) -> Numbers:

@@ -175,7 +175,10 @@ Method = Annotated[
 class ClassifierSettings(SettingsModel):
     """A tagger of the stage tagging, decorrelated by one method."""
 
-    tagger: str = Field(description="tagger: its network, inputs, classes, selection and training")
+    tagger: str = Field(
+        description="tagger: its network, inputs, classes, selection and training; of a flow, also "
+        "a variant of a classifier that is trained, such as disco_30"
+    )
     method: Method = Field(description="how it is decorrelated")
     seeds: int | None = Field(
         None, ge=1, description="trainings with other random numbers; null: as many as the tagger"

@@ -1,6 +1,7 @@
 """Settings of the stage decorrelation."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ from fullchain.decorrelation.method_settings import (
     ModeSettings,
 )
 from fullchain.model import SettingsModel
+
+Classifiers = Mapping[str, ClassifierSettings]
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,25 @@ class DecorrelationSettings(SettingsModel):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _flows_alone_transform_variants(self) -> "DecorrelationSettings":
+        for name, classifier in self.classifiers.items():
+            source = source_of(self.classifiers, name)
+            if source is None:
+                continue
+            where = f"classifiers.{name}.tagger: {classifier.tagger} is a variant of {source}"
+            kind = classifier.method.kind
+            if kind != "flow":
+                raise ValueError(
+                    f"{where}, and {kind} trains a tagger: take that of {source}, or kind: flow"
+                )
+            if self.classifiers[source].method.kind == "flow":
+                raise ValueError(
+                    f"{where}, which is a flow already: take a tagger, or a classifier that is "
+                    "trained"
+                )
+        return self
+
     @property
     def variants(self) -> dict[str, Variant]:
         """All classifiers with each of their strengths, by name."""
@@ -84,13 +106,46 @@ class DecorrelationSettings(SettingsModel):
     @property
     def taggers(self) -> tuple[str, ...]:
         """Names of the taggers that are decorrelated, each once."""
-        return tuple(dict.fromkeys(one.tagger for one in self.classifiers.values()))
+        return tuple(dict.fromkeys(base_tagger(self.classifiers, one) for one in self.classifiers))
 
 
 def base_of(settings: DecorrelationSettings, name: str) -> str:
     """Name of the tagger that a variant is made of; any other name is a tagger's own."""
     variant = settings.variants.get(name)
-    return name if variant is None else settings.classifiers[variant.classifier].tagger
+    return name if variant is None else base_tagger(settings.classifiers, variant.classifier)
+
+
+def source_of(classifiers: Classifiers, name: str) -> str | None:
+    """Name of the classifier whose variant this one starts from; None where that is a tagger.
+
+    Examples
+    --------
+    >>> disco = ClassifierSettings(tagger="w_mlp", method=DiscoSettings(strengths=(30.0,)))
+    >>> flat = ClassifierSettings(tagger="disco_30", method=FlowSettings())
+    >>> both = {"disco": disco, "flat": flat}
+    >>> source_of(both, "flat"), source_of(both, "disco"), base_tagger(both, "flat")
+    ('disco', None, 'w_mlp')
+    """
+    wanted = classifiers[name].tagger
+    for other, classifier in classifiers.items():
+        if wanted in (variant.name for variant in variants(other, classifier.method)):
+            return other
+    return None
+
+
+def base_tagger(classifiers: Classifiers, name: str) -> str:
+    """Name of the tagger that a classifier is made of, be it by way of another classifier."""
+    return classifiers[source_of(classifiers, name) or name].tagger
+
+
+def seeds_of(classifiers: Classifiers, name: str) -> int | None:
+    """Trainings of a classifier, a flow has those of its source; None: as many as the tagger."""
+    return classifiers[source_of(classifiers, name) or name].seeds
+
+
+def classifiers_of(given: Mapping[str, Any]) -> dict[str, ClassifierSettings]:
+    """Classifiers that a step was given, from raw settings by name."""
+    return {name: ClassifierSettings.model_validate(value) for name, value in given.items()}
 
 
 def variants(classifier: str, method: Method | Any) -> list[Variant]:

@@ -297,7 +297,8 @@ def test_published_points_are_of_the_same_task_and_strength(
     ],
 )
 def test_names_of_methods(method: Values, name: str) -> None:
-    assert looks.method_name({"classifier": "x", "tagger": "w", "method": method}) == name
+    one = {"classifier": "x", "tagger": "w", "source": None, "method": method}
+    assert looks.method_name(one) == name
     unconstrained = {"classifier": None, "tagger": "w", "method": None}
     assert looks.method_name(unconstrained) == "w, unconstrained"
 
