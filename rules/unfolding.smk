@@ -119,6 +119,15 @@ def sample_of_method(wildcards):
     ]
 
 
+def alternatives_of_sample(wildcards):
+    """The unfolded samples with the other simulations, of a method that makes samples."""
+    return [] if wildcards.method in METHODS_IN_BINS else alternative_samples(wildcards)
+
+
+def names_of_alternatives_of_sample(wildcards):
+    return [] if wildcards.method in METHODS_IN_BINS else alternative_names(wildcards)
+
+
 def history_of_method(wildcards):
     if wildcards.method in METHODS_IN_BINS:
         return []
@@ -521,6 +530,7 @@ rule unfolding_publish:
     input:
         spectra=result("unfolding/{measurement}/{method}/spectra.json"),
         unfolded=sample_of_method,
+        alternatives=alternatives_of_sample,
     output:
         submission=result("unfolding/{measurement}/{method}/hepdata.tar.gz"),
         listing=result("unfolding/{measurement}/{method}/hepdata/submission.yaml"),
@@ -534,6 +544,7 @@ rule unfolding_publish:
         runtime=minutes(30),
         gpu=0,
     params:
+        names=names_of_alternatives_of_sample,
         code=code("unfolding.publish"),
         settings=lambda w: settings(
             "unfolding.publication",
@@ -546,6 +557,7 @@ rule unfolding_publish:
         "HEPData record of {wildcards.measurement} with {wildcards.method}"
     shell:
         "fullchain unfolding publish --spectra {input.spectra:q} --unfolded {input.unfolded:q}"
+        " --alternatives {input.alternatives:q} --names {params.names:q}"
         " --measurement {wildcards.measurement} --method {wildcards.method}"
         " --submission {output.submission:q} --listing {output.listing:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"

@@ -1,6 +1,7 @@
 """Histograms of unfolded events and their covariance."""
 
 import doctest
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -174,7 +175,8 @@ def test_small_fluctuations_are_normalised_as_by_the_derivatives():
 def test_shifts_and_alternatives_are_changes_of_the_counts():
     one, other = sample(replicas=2), sample(200, seed=9, replicas=3)
     one.weights["shift_jes_up"] = one.weights["nominal"] * (1 + 0.1 * one.values[:, 0])
-    found = histogram(one, lambda s: column(s, "mass"), MASS, alternatives={"a14": other})
+    both = replace(one, alternatives={"a14": other})
+    found = histogram(both, lambda s: column(s, "mass"), MASS)
     shifted = np.histogram(one.values[:, 0], MASS, weights=one.weights["shift_jes_up"])[0]
     np.testing.assert_allclose(found.shifts["jes_up"], shifted - found.counts)
     swapped = np.histogram(other.values[:, 0], MASS, weights=other.weights["nominal"])[0]
@@ -320,6 +322,12 @@ def test_observables_with_weights_of_their_own():
     with pytest.raises(InputError, match=r"take of_observable\(unfolded, 'mass'\)"):
         histogram(one, column(one, "mass"), MASS)
     assert of_observable(sample(), "mass").weights.keys() == sample().weights.keys()
+    several = replace(sample(), alternatives={"a14": one})
+    for name, edges in (("mass", MASS), ("width", WIDTH)):
+        mine = of_observable(several, name)
+        found = histogram(mine, lambda s, name=name: column(s, name), edges)
+        alone = histogram(of_observable(one, name), column(one, name), edges)
+        np.testing.assert_allclose(found.shifts["model_a14"], alone.counts - found.counts)
 
 
 def test_mistakes_of_a_user_are_named():
@@ -327,7 +335,7 @@ def test_mistakes_of_a_user_are_named():
     with pytest.raises(InputError, match="no kept observable is called 'tau21'; there are mass"):
         column(one, "tau21")
     with pytest.raises(InputError, match="as a function of the sample"):
-        histogram(one, column(one, "mass"), MASS, alternatives={"a14": one})
+        histogram(replace(one, alternatives={"a14": one}), column(one, "mass"), MASS)
     with pytest.raises(InputError, match="no event to normalise by"):
         histogram(one, column(one, "mass"), [50, 60], norm="bins")
     with pytest.raises(InputError, match="nothing gives an uncertainty"):

@@ -153,3 +153,10 @@ def test_other_files_are_named(path, tmp_path):
     bare = changed(path, lambda table: table.replace_schema_metadata(None))
     with pytest.raises(InputError, match="no unfolded sample"):
         read(bare)
+
+
+def test_alternatives_are_files_of_their_own(tmp_path):
+    one = dataclasses.replace(sample(), alternatives={"a14": sample()})
+    with pytest.raises(ValueError, match="write the alternatives a14 to files of their own"):
+        write(tmp_path / "unfolded.parquet", one)
+    assert list(tmp_path.iterdir()) == []

@@ -5,12 +5,13 @@ from typing import Annotated
 
 from fullchain.errors import InputError
 from fullchain.step import Given, Input, Option, Output
-from fullchain.unfolding import spectrum_file, unfolded_file
+from fullchain.unfolding import spectrum_file
 from fullchain.unfolding.binned_events import Values
 from fullchain.unfolding.binning import BINNINGS, edges_of
 from fullchain.unfolding.observable_settings import ObservableSettings
 from fullchain.unfolding.projection import Histogram, column, histograms, of_observable
 from fullchain.unfolding.unfolded import Array, Unfolded
+from fullchain.unfolding.unfolded_record import by_name, with_alternatives
 
 
 def main(
@@ -24,13 +25,7 @@ def main(
     settings: Given,
 ) -> None:
     """Read the samples, fill all observables in both binnings, write the spectra."""
-    if len(alternatives) != len(names) or len(set(names)) < len(names):
-        raise InputError(
-            f"--names: {len(names)} names ({', '.join(names)}) for {len(alternatives)} "
-            "alternatives; give each one its own"
-        )
-    sample = unfolded_file.read(unfolded)
-    others = dict(zip(names, map(unfolded_file.read, alternatives), strict=True))
+    sample = with_alternatives(unfolded, by_name(alternatives, names))
     known = settings["unfolding.observables"]
     observables = {}
     for name in sample.names:
@@ -40,19 +35,12 @@ def main(
                 f"({', '.join(known)}); add it there"
             )
         observables[name] = ObservableSettings.model_validate(known[name])
-    for path, other in zip(alternatives, others.values(), strict=True):
-        if other.names != sample.names:
-            raise InputError(
-                f"{path}: observables {', '.join(other.names)}, and {unfolded} has "
-                f"{', '.join(sample.names)}; unfold the same ones"
-            )
     # Replica k varies the same events for all observables, whose weights may be of their own.
     filled: dict[str, dict[str, Histogram]] = {
         binning: {
             name: histograms(
                 of_observable(sample, name),
                 {name: (_values(name), edges_of(observables[name], binning))},
-                alternatives={what: of_observable(one, name) for what, one in others.items()},
             )
             for name in sample.names
         }
@@ -69,7 +57,7 @@ def main(
             **sample.about,
             "events": len(sample.values),
             "replicas": {source: len(counts) for source, counts in known_sources.items()},
-            "alternatives": list(others),
+            "alternatives": list(sample.alternatives),
         },
         replicas={
             binning: {name: one.replicas for name, one in several.items()}

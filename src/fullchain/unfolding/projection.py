@@ -143,18 +143,20 @@ def column(unfolded: Unfolded, name: str) -> Array:
 def of_observable(unfolded: Unfolded, name: str) -> Unfolded:
     """Give the sample with the weights for spectra of one of the kept observables.
 
-    They are the same for all observables, but not where each was unfolded by itself (UniFold).
+    They are the same for all observables, but not where each was unfolded by itself (UniFold). Its
+    alternatives are treated likewise.
 
-    Raises InputError where the sample does not have it.
+    Raises InputError where the sample or an alternative does not have it.
     """
     _position(unfolded.names, name, "kept observable")
+    others = {what: of_observable(one, name) for what, one in unfolded.alternatives.items()}
     ending = f"{OF_OBSERVABLE}{name}"
     own = {
         result.removesuffix(ending): weight
         for result, weight in unfolded.weights.items()
         if result.endswith(ending)
     }
-    return replace(unfolded, weights=own) if own else unfolded
+    return replace(unfolded, weights=own or unfolded.weights, alternatives=others)
 
 
 def histogram(
@@ -163,7 +165,6 @@ def histogram(
     edges: Edges,
     *,
     norm: Norm = "none",
-    alternatives: Mapping[str, Unfolded] | None = None,
 ) -> Histogram:
     """Fill one histogram, of one dimension or of several. See `histograms`.
 
@@ -174,7 +175,7 @@ def histogram(
     edges
         (bins + 1), or one such array for each dimension.
     """
-    return histograms(unfolded, {"": (values, edges)}, norm=norm, alternatives=alternatives)
+    return histograms(unfolded, {"": (values, edges)}, norm=norm)
 
 
 def histograms(
@@ -182,25 +183,23 @@ def histograms(
     wanted: Wanted,
     *,
     norm: Norm = "none",
-    alternatives: Mapping[str, Unfolded] | None = None,
 ) -> Histogram:
     """Fill several histograms of the same events, with the covariance between them.
 
     Parameters
     ----------
     unfolded
-        The events with the weights of all results.
+        The events with the weights of all results; what each of its alternatives changes is the
+        shift `model_<name>`.
     wanted
         Values and edges of each histogram by its name: values of (n) or (n, dimensions), or a
-        function that gives them of an `Unfolded`, which alternatives need; edges of (bins + 1), or
+        function that gives them of an `Unfolded`, as alternatives need it; edges of (bins + 1), or
         one such array for each dimension. As in numpy a bin has its lower edge, and the last one
         both.
     norm
         `none`: numbers of events. `bins`: each result, nominal or not, is divided by its number of
         events in the bins of the histogram. `fiducial`: by the sum of all its weights. A divided
         histogram keeps no error of the rate; with `bins` its covariance has an eigenvalue of zero.
-    alternatives
-        The same unfolding with other simulations; what each changes is the shift `model_<name>`.
 
     Raises
     ------
@@ -208,8 +207,7 @@ def histograms(
         Values are not finite or not of all events, edges do not rise, a source has a single
         replica, a result has no event to divide by, or the weights are of single observables.
     """
-    others = dict(alternatives or {})
-    for one in (unfolded, *others.values()):
+    for one in (unfolded, *unfolded.alternatives.values()):
         if NOMINAL not in one.weights:
             raise InputError(
                 f"each observable was unfolded by itself and has weights of its own; take "
@@ -234,7 +232,7 @@ def histograms(
         for name, change in filled.items()
         if name.startswith(f"{SHIFT}_")
     }
-    for name, other in others.items():
+    for name, other in unfolded.alternatives.items():
         shifts[f"{MODEL}_{name}"] = _of_alternative(other, wanted, norm, name) - counts
     weight = unfolded.weights[NOMINAL]
     return Histogram(
@@ -253,7 +251,8 @@ def _of_alternative(other: Unfolded, wanted: Wanted, norm: Norm, what: str) -> A
         if not callable(values):
             raise InputError(
                 f"{called(name)}: with alternatives give the values as a function of the sample, "
-                "such as lambda one: column(one, 'mass'); an array is of one sample only"
+                "such as lambda one: column(one, 'mass'); an array is of one sample only. Without "
+                "the uncertainty of the model: replace(unfolded, alternatives={})"
             )
     binned = [bin_events(other, name, *one) for name, one in wanted.items()]
     return fill(binned, other.weights[NOMINAL], norm, f"{NOMINAL} of {what}")

@@ -51,11 +51,12 @@ class PublicationSettings(SettingsModel):
         None,
         pattern=r"^https?://\S+$",
         max_length=256,
-        description="where the unfolded sample has been deposited; null: it is attached",
+        description="where the unfolded sample has been deposited, with its alternatives; null: "
+        "they are attached",
     )
     attached_up_to: float = Field(
         20.0,
         ge=0,
-        description="largest unfolded sample that is attached [MB]; of a larger one without "
-        "sample_url the record gives the checksum only",
+        description="largest unfolded sample that is attached, together with its alternatives "
+        "[MB]; of larger ones without sample_url the record gives the checksums only",
     )

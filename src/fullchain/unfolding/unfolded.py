@@ -44,6 +44,9 @@ class Unfolded:
         of events in the fiducial volume of the particle level.
     about
         Plain values: method, measurement, sizes, diagnostics. Kept in the file.
+    alternatives
+        The same unfolding with other simulations, by their names, each with the same observables
+        and the weight `nominal`. They are files of their own.
     """
 
     names: tuple[str, ...]
@@ -52,6 +55,7 @@ class Unfolded:
     prior: Array
     weights: Mapping[str, Array]
     about: Mapping[str, Any] = field(default_factory=dict)
+    alternatives: Mapping[str, "Unfolded"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,14 @@ def write(path: Path, unfolded: Unfolded) -> None:
     ------
     InputError
         The sample is not one that `read` takes: see there.
+    ValueError
+        It has alternatives, which are files of their own.
     """
+    if unfolded.alternatives:
+        raise ValueError(
+            f"{path}: write the alternatives {', '.join(unfolded.alternatives)} to files of their "
+            "own, and the sample without them"
+        )
     _check(path, unfolded)
     units = dict(unfolded.about.get("units", {}))
     fields: list[pa.Field] = []

@@ -19,13 +19,16 @@ OBSERVABLES = {
 }
 
 
-def make(n=400, seed=1, *, replicas=25, nominal_only=False):
-    """Weights of a result tilt both observables; `replicas` of each kind."""
+def make(n=400, seed=1, *, replicas=25, alternative=""):
+    """Weights of a result tilt both observables; `replicas` of each kind.
+
+    With an alternative, its name, there is the nominal result only.
+    """
     chance = np.random.default_rng(seed)
     values = np.stack([chance.gamma(4.0, 6.0, n), chance.poisson(15, n).astype(float)], axis=1)
     weight = chance.random(n) + 0.5
     weights = {"nominal": weight}
-    if not nominal_only:
+    if not alternative:
         for source in ("data", "simulation", "ensemble"):
             for k in range(replicas):
                 tilt = chance.normal(scale=0.05, size=2) @ (values / values.mean(axis=0)).T
@@ -33,7 +36,7 @@ def make(n=400, seed=1, *, replicas=25, nominal_only=False):
         for name, sign in (("up", 1), ("down", -1)):
             weights[f"shift_jes_{name}"] = weight * (1 + 0.002 * sign * (values[:, 0] - 24))
     ids = np.stack([np.ones(n), np.ones(n), np.arange(n)], axis=1).astype(np.int64)
-    about = {"method": "multifold", "units": {"mass": "GeV"}}
+    about = {"method": "multifold", "alternative": alternative, "units": {"mass": "GeV"}}
     return Unfolded(("mass", "multiplicity"), values, ids, np.ones(n), weights, about)
 
 

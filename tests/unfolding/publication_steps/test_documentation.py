@@ -18,13 +18,17 @@ def test_the_example_in_the_text_runs(project, sample, tmp_path, monkeypatch, ca
     ]
     assert len(blocks) == 1
     unfolded_file.write(tmp_path / "unfolded.parquet", sample())
+    other = sample(seed=2, alternative="a14")
+    unfolded_file.write(tmp_path / "alternative_a14.parquet", other)
     monkeypatch.chdir(tmp_path)
     found = {}
     exec(blocks[0], found)
     events, one, both = found["events"], found["one"], found["both"]
-    inside = (found["scaled"] >= 0) & (found["scaled"] <= 6)
+    scaled = found["scaled"](events)
+    inside = (scaled >= 0) & (scaled <= 6)
     weight = events.weights["nominal"]
     assert one.counts.sum() == pytest.approx(weight[inside].sum() / weight.sum())
     assert both.correlation().shape == (10, 10)
     assert np.abs(both.correlation()[both.bins("mass"), both.bins("plane")]).max() > 0.1
+    assert np.abs(one.shifts["model_a14"]).max() > 0
     assert capsys.readouterr().out

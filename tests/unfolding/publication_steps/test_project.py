@@ -1,5 +1,7 @@
 """The step that makes spectra of an unfolded sample."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ from fullchain.unfolding.unfolded import Unfolded
 def files(tmp_path, sample):
     """Paths of an unfolded sample and of one with another simulation."""
     unfolded_file.write(tmp_path / "unfolded.parquet", sample())
-    unfolded_file.write(tmp_path / "a14.parquet", sample(seed=2, nominal_only=True))
+    unfolded_file.write(tmp_path / "a14.parquet", sample(seed=2, alternative="a14"))
     return tmp_path
 
 
@@ -40,7 +42,7 @@ def run(files, settings):
 
 def test_spectra_are_those_of_the_sample(run, sample, observables):
     spectra, about = spectrum_file.read(run())
-    one, other = sample(), sample(seed=2, nominal_only=True)
+    one, other = sample(), sample(seed=2, alternative="a14")
     assert about["method"] == "multifold" and about["alternatives"] == ["a14"]
     assert about["replicas"] == {"data": 25, "simulation": 25, "network": 25}
     for binning, found in spectra.items():
@@ -91,8 +93,8 @@ def test_an_observable_without_settings_is_named(run, observables):
 
 
 def test_an_alternative_of_other_observables_is_named(run, files, sample):
-    other = sample(seed=3, nominal_only=True)
-    bare = Unfolded(("mass",), other.values[:, :1], other.ids, other.prior, other.weights)
+    other = sample(seed=3, alternative="a14")
+    bare = replace(other, names=("mass",), values=other.values[:, :1])
     unfolded_file.write(files / "other.parquet", bare)
     with pytest.raises(InputError, match=r"other.parquet: observables mass, and"):
         run(alternatives=[files / "other.parquet"])

@@ -5,6 +5,7 @@ import io
 import json
 import socket
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,13 @@ import yaml
 from fullchain import further_outputs
 from fullchain.errors import InputError
 from fullchain.hepdata_submission import Document, Submission, _flow, validate
-from fullchain.unfolding import project, publish, spectrum_file, unfolded_file
+from fullchain.unfolding import (
+    project,
+    publish,
+    spectrum_file,
+    unfolded_file,
+    unfolded_record,
+)
 from fullchain.unfolding.covariances import correlation, total_covariance
 from fullchain.unfolding.hepdata_tables import normalised
 from fullchain.unfolding.joint_spectra import join
@@ -26,7 +33,7 @@ def source(tmp_path_factory, sample, settings):
     """Folder with an unfolded sample and its spectra."""
     folder = tmp_path_factory.mktemp("unfolded")
     unfolded_file.write(folder / "unfolded.parquet", sample())
-    unfolded_file.write(folder / "a14.parquet", sample(seed=2, nominal_only=True))
+    unfolded_file.write(folder / "a14.parquet", sample(seed=2, alternative="a14"))
     project.main(
         unfolded=folder / "unfolded.parquet",
         alternatives=[folder / "a14.parquet"],
@@ -45,6 +52,8 @@ def run(source, settings):
         arguments = {
             "spectra": source / "spectra.json",
             "unfolded": [source / "unfolded.parquet"],
+            "alternatives": [source / "a14.parquet"],
+            "names": ["a14"],
             "measurement": "zjets",
             "method": "multifold",
             "submission": target / "hepdata.tar.gz",
@@ -93,6 +102,7 @@ def test_the_submission_is_valid_without_a_network(folder, monkeypatch):
     assert sorted(path.name for path in folder.iterdir()) == [
         "all_observables.yaml",
         "all_observables_covariance.yaml",
+        "alternative_a14.parquet",
         "mass.yaml",
         "mass_covariance.yaml",
         "multiplicity.yaml",
@@ -177,12 +187,12 @@ def test_covariances_are_those_of_the_spectra(folder, source):
 
 def test_the_joint_covariance_is_that_of_the_sample(folder, source, sample):
     spectra, _ = spectrum_file.read(source / "spectra.json")
-    events, other = sample(), sample(seed=2, nominal_only=True)
+    events = replace(sample(), alternatives={"a14": sample(seed=2, alternative="a14")})
     wanted = {
         name: (lambda s, name=name: column(s, name), one.edges)
         for name, one in spectra["published"].items()
     }
-    exact = histograms(events, wanted, alternatives={"a14": other})
+    exact = histograms(events, wanted)
     size = len(exact.counts)
     content = table(folder, "all_observables_covariance.yaml")
     total = values(named(content, "Covariance of events, total")).reshape(size, size)
@@ -209,24 +219,51 @@ def test_the_record_says_that_it_is_no_measurement(folder, source):
     keywords = {one["name"]: one["values"] for one in rest[0]["keywords"]}
     assert keywords["cmenergies"] == [13600.0]
     assert keywords["reactions"] == ["P P --> Z0 JET X"] and keywords["observables"] == ["N"]
-    (resource,) = first["additional_resources"]
-    content = (source / "unfolded.parquet").read_bytes()
-    assert resource["location"] == "unfolded.parquet"
-    assert hashlib.sha256(content).hexdigest() in resource["description"]
-    assert (folder / "unfolded.parquet").read_bytes() == content
+    resources = {one["location"]: one["description"] for one in first["additional_resources"]}
+    files = {"unfolded.parquet": "unfolded.parquet", "alternative_a14.parquet": "a14.parquet"}
+    assert resources.keys() == files.keys()
+    assert "with the simulation 'a14'" in resources["alternative_a14.parquet"]
+    for location, original in files.items():
+        content = (source / original).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        assert digest in resources[location]
+        assert f"{location}, {len(content)} bytes, SHA-256 {digest}" in first["comment"]
+        assert (folder / location).read_bytes() == content
+
+
+def test_a_new_observable_has_the_uncertainty_of_the_model(folder, source, sample):
+    """What a reader makes of the files of the record is what the stage made of its own."""
+    events = unfolded_record.read(folder / "unfolded.parquet")
+    spectra, _ = spectrum_file.read(source / "spectra.json")
+    edges = spectra["published"]["mass"].edges
+    known = histogram(events, lambda s: column(s, "mass"), edges)
+    content = table(folder, "mass_covariance.yaml")
+    total = values(named(content, "Covariance of events, total"))
+    np.testing.assert_allclose(known.covariance().ravel(), total, rtol=1e-6, atol=1e-6)
+
+    def ratio(one):
+        return column(one, "mass") / (1 + column(one, "multiplicity"))
+
+    new = histogram(events, ratio, [0, 1, 2, 6])
+    other = sample(seed=2, alternative="a14")
+    counts = np.histogram(ratio(other), [0, 1, 2, 6], weights=other.weights["nominal"])[0]
+    change = counts - new.counts
+    without = histogram(sample(), ratio, [0, 1, 2, 6]).covariance()
+    np.testing.assert_allclose(new.covariance() - without, np.outer(change, change), atol=1e-9)
+    assert np.abs(change).max() > 1
 
 
 def test_a_deposited_sample_is_linked_and_a_large_one_named(source, tmp_path, run):
     url = "https://example.org/record/1"
     linked = run(tmp_path / "a", {"sample_url": url, "pseudo_data": False})
     first, second, *_ = yaml.safe_load_all((linked / "submission.yaml").read_text())
-    assert first["additional_resources"][0]["location"] == url
+    assert [one["location"] for one in first["additional_resources"]] == [url, url]
     assert "no measurement" not in first["comment"] + second["description"]
     large = run(tmp_path / "b", {"attached_up_to": 0.001, "luminosity": 30})
     (first, *_) = yaml.safe_load_all((large / "submission.yaml").read_text())
     digest = hashlib.sha256((source / "unfolded.parquet").read_bytes()).hexdigest()
     assert "additional_resources" not in first and digest in first["comment"]
-    assert not (large / "unfolded.parquet").exists()
+    assert not list(large.glob("*.parquet"))
     qualifiers = table(large, "mass.yaml")["dependent_variables"][0]["qualifiers"]
     assert {"name": "Luminosity", "value": 30.0, "units": "fb$^{-1}$"} in qualifiers
 
@@ -249,8 +286,8 @@ def test_the_archive_has_the_same_bytes_whenever_and_wherever(tmp_path, run):
 def test_files_of_an_earlier_submission_do_not_stay(tmp_path, run):
     folder = run(tmp_path)
     (folder / "notes.txt").write_text("mine")
-    run(tmp_path, unfolded=[])
-    assert not (folder / "unfolded.parquet").exists()
+    run(tmp_path, unfolded=[], alternatives=[], names=[])
+    assert not list(folder.glob("*.parquet"))
     assert (folder / "notes.txt").exists()
 
 
@@ -266,7 +303,8 @@ def test_a_method_in_bins_needs_no_sample(source, tmp_path, run):
     content = json.loads((source / "spectra.json").read_text())
     content["replicas"]["published"]["mass"].pop("network")
     (tmp_path / "spectra.json").write_text(json.dumps(content))
-    folder = run(tmp_path, spectra=tmp_path / "spectra.json", unfolded=[], method="ibu")
+    given = {"unfolded": [], "alternatives": [], "names": []}
+    folder = run(tmp_path, spectra=tmp_path / "spectra.json", method="ibu", **given)
     events = named(table(folder, "mass.yaml"), "Unfolded events")
     expected = content["spectra"]["published"]["mass"]["counts"]
     np.testing.assert_allclose(values(events), expected, rtol=1e-6)
@@ -300,6 +338,29 @@ def test_wrong_spectra_are_named(source, tmp_path, change, message, run):
     with pytest.raises(InputError, match=rf"wrong.json: {message}"):
         run(tmp_path, spectra=path)
     assert not (tmp_path / "hepdata").exists()
+
+
+def test_a_sample_is_published_with_the_alternatives_of_its_spectra(source, tmp_path, run, sample):
+    with pytest.raises(InputError, match="other simulations a14, and --names are none"):
+        run(tmp_path, alternatives=[], names=[])
+    with pytest.raises(InputError, match=r"0 names .* for 1 alternatives"):
+        run(tmp_path, names=[])
+    with pytest.raises(InputError, match="without a sample; give --unfolded"):
+        run(tmp_path, unfolded=[])
+    unfolded_file.write(tmp_path / "a14.parquet", sample(seed=3, alternative="a14"))
+    with pytest.raises(InputError, match=r"'mass' is not that of .*a14\.parquet"):
+        run(tmp_path, alternatives=[tmp_path / "a14.parquet"])
+    assert not (tmp_path / "hepdata").exists()
+
+
+def test_a_sample_that_is_too_large_with_its_alternatives_is_not_attached_alone(
+    source, tmp_path, run
+):
+    sizes = [(source / name).stat().st_size for name in ("unfolded.parquet", "a14.parquet")]
+    fits = run(tmp_path / "a", {"attached_up_to": (sum(sizes) + 1) / 1e6})
+    assert len(list(fits.glob("*.parquet"))) == 2
+    above = run(tmp_path / "b", {"attached_up_to": (sum(sizes) - 1) / 1e6})
+    assert not list(above.glob("*.parquet"))
 
 
 def test_wrong_options_are_named(source, tmp_path, run):
