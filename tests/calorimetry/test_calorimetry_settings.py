@@ -36,9 +36,20 @@ def test_bespoke_solvers_are_compared_with_those_of_their_teacher():
 
 def test_files_have_no_detector():
     files = {"kind": "files", "train": ["a.hdf5"], "test": ["b.hdf5"], "threshold": 2.0}
-    stage = calorimetry(showers={"mine": files}, models={"vae": {"showers": "mine"}})
+    own = {"showers": "mine", "preprocessing": {"threshold": 2.0}}
+    stage = calorimetry(showers={"mine": files}, models={"vae": own})
     assert stage.detector_of("vae") is None and stage.threshold_of("mine") == 2.0
     assert stage.references() == {"photons_reference": "photons", "mine_reference": "mine"}
+
+
+def test_a_model_has_the_threshold_of_its_files():
+    files = {"kind": "files", "train": ["a.hdf5"], "test": ["b.hdf5"], "threshold": 0.01515}
+    with pytest.raises(InputError, match=r"is 1 MeV, and voxels of the set 'mine'.*0\.01515 MeV"):
+        calorimetry(showers={"mine": files}, models={"vae": {"showers": "mine"}})
+    # Files of an unknown threshold: the model has one of its own, and training says what it takes.
+    unknown = files | {"threshold": 0.0}
+    stage = calorimetry(showers={"mine": unknown}, models={"vae": {"showers": "mine"}})
+    assert stage.models["vae"].preprocessing.threshold == 1.0
 
 
 @pytest.mark.parametrize(

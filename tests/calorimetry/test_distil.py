@@ -70,6 +70,7 @@ def test_a_student_is_written_with_what_it_took_from_its_teacher(
     assert settings.shower_flow.bins == FLOW["bins"]
     history = json.loads((tmp_path / "one" / "training.json").read_text())
     assert history["rows"] == {"training": 180, "validation": 20}
+    assert history["below_threshold"]["voxels"] == 0.0
     assert len(history["validation"]) == 2
     assert history["validation"][0]["divergence"] > -1.0
     assert not (tmp_path / "one" / "checkpoint.pt").exists()

@@ -86,6 +86,23 @@ def test_training_is_repeatable_and_says_what_it_used(folder: Path) -> None:
     assert not (folder / "checkpoint.pt").exists()
 
 
+def test_what_counts_as_empty_is_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = trained(folder, "faint.pt", given())
+    assert whole["below_threshold"] == {"threshold_mev": 1.0, "voxels": 0.0, "energy": 0.0}
+    assert "threshold of the model" not in capsys.readouterr().err
+    voxels = shower_file.read(folder / "train.h5", GEOMETRY).voxels
+    faint = (voxels > 0) & (voxels < 30.0)
+    preprocessing = MODEL["preprocessing"] | {"threshold": 30.0}
+    found = trained(folder, "faint.pt", given(preprocessing=preprocessing))["below_threshold"]
+    assert found["threshold_mev"] == 30.0
+    assert 0.1 < found["voxels"] < 0.9 and 0.0 < found["energy"] < 0.1
+    assert found["voxels"] == pytest.approx(faint.sum() / (voxels > 0).sum())
+    assert found["energy"] == pytest.approx(voxels[faint].sum() / voxels.sum(), rel=1e-5)
+    assert (
+        f"{found['voxels']:.2%} of the voxels with energy of 'photons'" in capsys.readouterr().err
+    )
+
+
 def again_rows(folder: Path) -> int:
     return len(shower_file.read(folder / "train.h5", GEOMETRY))
 
@@ -150,6 +167,28 @@ def test_energies_of_a_text_file(folder: Path) -> None:
     path.write_text("600\nmany\n")
     with pytest.raises(InputError, match=r"line 2: 'many' is no energy"):
         drawn(folder, energies=path)
+
+
+def test_energies_in_hdf5_that_are_none(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "energies.h5"
+    for values, message in (
+        (["1 GeV", "2 GeV"], "'incident_energies' has no numbers"),
+        ([1e3, 0.0, -1.0], r"2 incident_energies are not positive, first in row 1 \(from 0\): 0"),
+        ([1e3, np.nan], r"1 incident_energies are not finite, first in row 1 \(from 0\): nan"),
+    ):
+        with h5py.File(path, "w") as file:
+            file["incident_energies"] = values
+        with pytest.raises(InputError, match=rf"energies\.h5: {message}"):
+            drawn(folder, energies=path)
+    with h5py.File(path, "w") as file:
+        file.create_group("incident_energies")
+    with pytest.raises(InputError, match=r"energies\.h5: 'incident_energies' is no data set"):
+        drawn(folder, energies=path)
+
+
+def test_a_folder_has_no_energies(folder: Path) -> None:
+    with pytest.raises(InputError, match=f"{folder}: a folder; a file with energies is needed"):
+        drawn(folder, energies=folder)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from fullchain.calorimetry import detector as detectors
 from fullchain.calorimetry import (
     geometry,
+    gflash,
     shower,
     shower_blocks,
     shower_collection,
     shower_file,
+    shower_units,
 )
 from fullchain.calorimetry.detector_settings import default_detectors
 from fullchain.calorimetry.shower_file import Showers
@@ -209,17 +212,81 @@ def test_units_off_by_a_thousand_are_suspected(tmp_path, scale, words):
 @pytest.mark.parametrize("response", [0.02, 0.5, 1.0, 1.4])
 def test_a_poor_calorimeter_is_not_taken_for_other_units(response):
     voxels = np.full((5, 4), response * 2500.0, dtype="f4")
-    shower_collection.check_units(Showers(np.full(5, 1e4), voxels), "here")
+    shower_units.check_response(Showers(np.full(5, 1e4), voxels), "here")
+
+
+def challenge(folder, name, energies, unit=1.0, threshold=0.01515, detector="set2_electrons"):
+    """A file of showers of the parameterisation in the layout of one of the challenge's."""
+    own = default_detectors()[detector].model_copy(update={"threshold": threshold})
+    random = np.random.default_rng(7)
+    voxels = gflash.showers(energies, detectors.build(own), random, photons=False)
+    path = folder / name
+    shower_file.write(path, Showers(unit * energies, (unit * voxels).astype("f4")))
+    return str(path)
+
+
+def log_uniform(low, high, number=60):
+    return np.exp(np.random.default_rng(8).uniform(np.log(low), np.log(high), number))
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.515e-5, 0.01515])
+def test_files_with_all_energies_in_gev_are_suspected(tmp_path, threshold):
+    """Sets 2 and 3 in GeV, 1 to 1000: no incident energy is impossible, and the response is one."""
+    path = challenge(tmp_path, "gev.hdf5", log_uniform(1e3, 1e6), unit=1e-3)
+    good = challenge(tmp_path, "mev.hdf5", log_uniform(1e3, 1e6))
+    chosen = {"kind": "files", "geometry": "set2_electrons", "threshold": threshold}
+    for files in ({"train": [path], "test": [path]}, {"train": [good], "test": [good, path]}):
+        with pytest.raises(InputError, match=r"gev\.hdf5: .*from 1\.\d+ to .*GeV.*in_mev: true"):
+            run(tmp_path / "out", chosen | files)
+        assert not (tmp_path / "out" / "train.h5").exists()
+    assert run(tmp_path / "out", chosen | {"train": [path], "test": [path], "in_mev": True})
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [(-1.0, "negative energies, first in voxel 3"), (np.nan, "not finite")]
+    ("energies", "detector", "least", "threshold"),
+    [
+        # The challenge's sets, whether or not the settings know their thresholds.
+        (2.0 ** np.arange(8, 23).repeat(4), "set1_photons", 1.0, 1.0),
+        (2.0 ** np.arange(8, 23).repeat(4), "set1_photons", 0.0, 1.0),
+        (log_uniform(1e3, 1e6), "set2_electrons", 0.01515, 0.0),
+        (log_uniform(1e3, 1e6), "set2_electrons", 0.01515, 0.01515),
+        # Low energies alone, read out with a threshold.
+        (log_uniform(300.0, 3000.0), "set2_electrons", 0.01515, 0.01515),
+        (log_uniform(300.0, 3000.0), "crystal", 0.5, 0.5),
+        (np.full(60, 1000.0), "set2_electrons", 0.01515, 0.0),
+    ],
 )
-def test_impossible_voxels_are_named(tmp_path, value, words):
+def test_files_in_mev_are_not_suspected(tmp_path, energies, detector, least, threshold):
+    path = challenge(tmp_path, "mev.hdf5", energies, threshold=least, detector=detector)
+    shower_units.check_files([tmp_path / "mev.hdf5"], geometry.load(detector), threshold)
+    assert path.endswith("mev.hdf5")
+
+
+def test_a_file_for_each_energy_is_not_suspected(tmp_path):
+    """Without a threshold, as some give the first data set."""
+    paths = []
+    for power in (8, 14, 20):
+        name = f"pid22_E{2**power}.h5"
+        challenge(tmp_path, name, np.full(20, 2.0**power), threshold=0.0, detector="set1_photons")
+        paths.append(tmp_path / name)
+    voxels = geometry.load("set1_photons")
+    shower_units.check_files(paths, voxels, 1.0)
+    with pytest.raises(InputError, match=r"E256\.h5.*1 in 100 voxels.*threshold 1 MeV"):
+        shower_units.check_files(paths[:1], voxels, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(-1.0, "negative energies"), (np.nan, "energies that are not finite")],
+)
+def test_impossible_voxels_are_named(tmp_path, value, words, monkeypatch):
+    monkeypatch.setattr(shower_collection, "AT_ONCE", 320 * 70)
     chosen = files(tmp_path)
     with h5py.File(tmp_path / "b.h5", "r+") as file:
-        file["showers"][7, 3] = value
-    with pytest.raises(InputError, match=rf"b\.h5.*{words}"):
+        file["showers"][107, 3] = value
+        file["showers"][200, 1] = value
+    told = rf"b\.h5: 1 showers have {words}, first in row 107 \(from 0\), voxel 3"
+    with pytest.raises(InputError, match=told):
         run(tmp_path / "out", chosen)
 
 
@@ -227,8 +294,46 @@ def test_impossible_voxels_are_named(tmp_path, value, words):
 def test_impossible_incident_energies_are_named(tmp_path, value):
     chosen = files(tmp_path)
     with h5py.File(tmp_path / "c.h5", "r+") as file:
-        file["incident_energies"][:, 0] = value
-    with pytest.raises(InputError, match=r"c\.h5"):
+        file["incident_energies"][1800:1802, 0] = value
+    with pytest.raises(InputError, match=r"c\.h5: 2 incident_energies are .* in row 1800"):
+        run(tmp_path / "out", chosen)
+
+
+def test_showers_without_an_energy_are_named(tmp_path):
+    chosen = files(tmp_path)
+    with h5py.File(tmp_path / "b.h5", "r+") as file:
+        del file["incident_energies"]
+        file["incident_energies"] = np.full((390, 1), 1e4)
+    with pytest.raises(InputError, match=r"b\.h5: 390 energies for 400 showers: from row 390"):
+        run(tmp_path / "out", chosen)
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "words"),
+    [
+        ("showers", lambda file: file.create_group("showers"), "'showers' is no data set"),
+        ("showers", lambda file: file.create_dataset("showers", data=1.0), "but a scalar"),
+        ("showers", lambda file: file.create_dataset("showers", data=["a"]), "has no numbers"),
+        (
+            "incident_energies",
+            lambda file: file.create_dataset("incident_energies", data=["1 GeV"] * 400),
+            "'incident_energies' has no numbers",
+        ),
+    ],
+)
+def test_data_sets_that_are_none_are_named(tmp_path, name, made, words):
+    chosen = files(tmp_path)
+    with h5py.File(tmp_path / "b.h5", "r+") as file:
+        del file[name]
+        made(file)
+    with pytest.raises(InputError, match=rf"b\.h5: .*{words}"):
+        run(tmp_path / "out", chosen)
+
+
+def test_a_particle_without_a_number_is_named(tmp_path):
+    chosen = files(tmp_path)
+    (tmp_path / "binning.xml").write_text(XML.replace('pid="22"', 'pid="e-"'))
+    with pytest.raises(InputError, match=r"binning\.xml: <Bin pid='e-'>.*11 for electrons"):
         run(tmp_path / "out", chosen)
 
 

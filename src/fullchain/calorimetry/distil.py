@@ -15,7 +15,7 @@ from fullchain.calorimetry import geometry as geometries
 from fullchain.calorimetry.averaged import parameters_in_use
 from fullchain.calorimetry.geometry import Geometry
 from fullchain.calorimetry.shower_model import ShowerModel
-from fullchain.calorimetry.training_parts import training_and_validation
+from fullchain.calorimetry.training_parts import below_threshold, training_and_validation
 from fullchain.dag.closure import code
 from fullchain.errors import InputError
 from fullchain.learning import device
@@ -61,11 +61,11 @@ def main(
     check_geometry(known.preprocessing.geometry, voxels, str(teacher), str(geometry))
     seed = derive(settings.seed, "calorimetry", model)
     try:
-        training, validation = training_and_validation(
-            shower_file.read(showers, voxels), voxels, how, seed
-        )
+        everything = shower_file.read(showers, voxels)
+        training, validation = training_and_validation(everything, voxels, how, seed)
     except InputError as problem:
         raise InputError(f"{showers}: {problem}") from None
+    faint = below_threshold(everything, known.preprocessing.settings.threshold, how.showers)
     place = device.choose(how.training.device).type
     identity = {"code": code("calorimetry.distil"), "model": model}
     parts = {
@@ -89,6 +89,7 @@ def main(
         "kind": how.kind,
         "showers": how.showers,
         "parameters": parameters_in_use(fitted),
+        "below_threshold": faint,
         "rows": {"training": len(training.incident), "validation": len(validation.incident)},
         "device": place,
         **record,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fullchain.calorimetry.shower_file import ENERGIES
+from fullchain.calorimetry import shower_file
 from fullchain.errors import InputError
 
 Array = NDArray[Any]
@@ -23,21 +23,16 @@ def read(path: Path) -> Array:
     Raises
     ------
     InputError
-        The file is missing, or is neither; for text says the line.
+        The file is missing, is neither, or has something else than energies; says the line or row.
     """
     import h5py
 
     if not path.exists():
         raise InputError(f"{path}: no such file")
+    if path.is_dir():
+        raise InputError(f"{path}: a folder; a file with energies is needed, HDF5 or text")
     if h5py.is_hdf5(path):
-        try:
-            with h5py.File(path, "r") as file:
-                if ENERGIES not in file:
-                    names = ", ".join(file) or "none"
-                    raise InputError(f"{path}: no data set {ENERGIES!r}; it has {names}")
-                return np.asarray(file[ENERGIES][()], dtype=float).reshape(-1)
-        except OSError as problem:
-            raise InputError(f"{path}: cannot be read as HDF5 ({problem})") from None
+        return shower_file.read_energies(path)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:

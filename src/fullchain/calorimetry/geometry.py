@@ -201,7 +201,7 @@ def parse(text: str, where: str, particle: str | None = None) -> Geometry:
     Raises
     ------
     InputError
-        It is not such XML, or a layer is impossible; names the layer.
+        It is not such XML, a layer is impossible or the particle has no number; names it.
     """
     try:
         root = ElementTree.fromstring(text)
@@ -220,7 +220,18 @@ def parse(text: str, where: str, particle: str | None = None) -> Geometry:
         raise InputError(f"{where}: no layer has voxels")
     if len(set(identifiers)) < len(identifiers):
         raise InputError(f"{where}: a layer stands twice: {identifiers}")
-    return Geometry(int(bins[chosen].get("pid", 0)), chosen, present)
+    return Geometry(_particle(bins[chosen], where), chosen, present)
+
+
+def _particle(element: ElementTree.Element, where: str) -> int:
+    number = element.get("pid", "0")
+    try:
+        return int(number)
+    except ValueError:
+        raise InputError(
+            f"{where}: <Bin pid={number!r}>: a number of the Particle Data Group is needed, such "
+            "as 22 for photons, 11 for electrons, 211 for pions"
+        ) from None
 
 
 def _layer(element: ElementTree.Element, where: str) -> Layer | None:

@@ -115,10 +115,10 @@ class CalorimetrySettings(SettingsModel):
 
     def _check_threshold(self, name: str) -> None:
         model = self.models[name]
-        if isinstance(self.showers[model.showers], FileSettings):
-            return
         own, wanted = model.preprocessing.threshold, self.threshold_of(model.showers)
-        if own != wanted:
+        # Zero says of files that their threshold is not known.
+        unknown = wanted == 0 and isinstance(self.showers[model.showers], FileSettings)
+        if own != wanted and not unknown:
             raise ValueError(
                 f"models.{name}.preprocessing.threshold: is {own:g} MeV, and voxels of the set "
                 f"{model.showers!r} are empty below {wanted:g} MeV; give that"

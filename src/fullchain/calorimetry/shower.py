@@ -16,7 +16,13 @@ from pydantic import TypeAdapter
 from fullchain.atomic import write_text
 from fullchain.calorimetry import detector as detectors
 from fullchain.calorimetry import geometry as geometry_module
-from fullchain.calorimetry import gflash, shower_blocks, shower_collection, shower_physics
+from fullchain.calorimetry import (
+    gflash,
+    shower_blocks,
+    shower_collection,
+    shower_physics,
+    shower_units,
+)
 from fullchain.calorimetry.detector_settings import DetectorSettings
 from fullchain.calorimetry.geometry import Geometry
 from fullchain.calorimetry.gflash import Detector
@@ -155,6 +161,8 @@ def _files(
         "train": shower_collection.some(len(first), chosen.most, random),
         **shower_collection.split(len(second), chosen.reference, chosen.most, random),
     }
+    if not chosen.in_mev:
+        shower_units.check_files([*first.paths, *second.paths], geometry, chosen.threshold)
     found: Source = {}
     for part in PARTS:
         collection, number = first if part == "train" else second, int(flags[part].sum())

@@ -3,6 +3,8 @@
 HDF5 with `incident_energies` (n, 1) and `showers` (n, voxels), both in MeV, gzip.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,66 @@ def write(path: Path, showers: Showers) -> None:
             )
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Give the data sets of a file: a function of their names.
+
+    Raises
+    ------
+    InputError
+        The file is missing, is no HDF5 or damaged, or has no data set of a name that is asked for.
+    """
+    import h5py
+
+    def data(name: str) -> Any:
+        found = file.get(name)
+        if found is None:
+            raise InputError(f"{path}: no data set {name!r}; it has {', '.join(file) or 'none'}")
+        if not isinstance(found, h5py.Dataset) or not found.shape:
+            raise InputError(
+                f"{path}: {name!r} is no data set with a row for each shower but a "
+                f"{'scalar' if isinstance(found, h5py.Dataset) else type(found).__name__.lower()}"
+            )
+        return found
+
+    try:
+        with h5py.File(path, "r") as file:
+            yield data
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder, and an HDF5 file is needed") from None
+    # h5py gives what HDF5 finds damaged as any of these
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError) as problem:
+        raise InputError(f"{path}: cannot be read as HDF5 ({problem}); it is damaged") from None
+
+
+def count(path: Path) -> int:
+    """Give the number of showers of a file.
+
+    Raises
+    ------
+    InputError
+        As `opened`.
+    """
+    with opened(path) as data:
+        return int(data(SHOWERS).shape[0])
+
+
+def read_energies(path: Path, first: int = 0, last: int | None = None) -> Array:
+    """Read energies of incident particles alone [MeV], (n), all or from `first` to `last`.
+
+    Raises
+    ------
+    InputError
+        As `opened`; or they cannot be energies: says which is the first.
+    """
+    with opened(path) as data:
+        energies = _numbers(data(ENERGIES), path, ENERGIES, first, last, float).reshape(-1)
+    check_energies(energies, str(path), first)
+    return energies
+
+
 def read(path: Path, geometry: Geometry, first: int = 0, number: int | None = None) -> Showers:
     """Read showers from a file, all or `number` of them from `first`.
 
@@ -68,33 +130,58 @@ def read(path: Path, geometry: Geometry, first: int = 0, number: int | None = No
         The file is missing, cannot be read, is no such file, disagrees with the geometry in the
         number of voxels, or has numbers that cannot be energies.
     """
-    import h5py
-
     last = None if number is None else first + number
-    try:
-        with h5py.File(path, "r") as file:
-            missing = [name for name in (ENERGIES, SHOWERS) if name not in file]
-            if missing:
-                raise InputError(
-                    f"{path}: no data set {missing[0]!r}; it has {', '.join(file) or 'none'}"
-                )
-            energies = np.asarray(file[ENERGIES][first:last], dtype=float).reshape(-1)
-            voxels = np.asarray(file[SHOWERS][first:last], dtype=np.float32)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    # h5py gives what HDF5 finds damaged as any of these
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError) as problem:
-        raise InputError(f"{path}: cannot be read as HDF5 ({problem}); it is damaged") from None
-    return checked(Showers(energies, voxels), geometry, str(path))
+    with opened(path) as data:
+        energies = _numbers(data(ENERGIES), path, ENERGIES, first, last, float).reshape(-1)
+        voxels = _numbers(data(SHOWERS), path, SHOWERS, first, last, np.float32)
+    return checked(Showers(energies, voxels), geometry, str(path), first)
 
 
-def checked(showers: Showers, geometry: Geometry, where: str) -> Showers:
-    """Give the showers if they can be showers of the geometry.
+def _numbers(data: Any, path: Path, name: str, first: int, last: int | None, kind: type) -> Array:
+    """Read rows of a data set of numbers."""
+    if data.dtype.kind not in "fiu":
+        raise InputError(f"{path}: {name!r} has no numbers but {data.dtype}; MeV are needed")
+    return np.asarray(data[first:last], dtype=kind)
+
+
+def check_energies(energies: Array, where: str, first: int = 0) -> None:
+    """Check that numbers (n) can be energies of incident particles.
+
+    Parameters
+    ----------
+    where, first
+        Name of the file, and the row of it that the first one is of, for messages.
 
     Raises
     ------
     InputError
-        They cannot; says why.
+        One is not finite or not positive; names the first row.
+    """
+    for told, wrong in (("finite", ~np.isfinite(energies)), ("positive", energies <= 0)):
+        if wrong.any():
+            raise InputError(
+                f"{where}: {int(wrong.sum())} {ENERGIES} are not {told}, first in "
+                f"{_place(first, wrong)}: {energies[wrong.argmax()]:g}"
+            )
+
+
+def _place(first: int, wrong: Array) -> str:
+    """Name the first row of a file in which something is wrong."""
+    return f"row {first + int(wrong.argmax())} (from 0)"
+
+
+def checked(showers: Showers, geometry: Geometry, where: str, first: int = 0) -> Showers:
+    """Give the showers if they can be showers of the geometry.
+
+    Parameters
+    ----------
+    where, first
+        Name of the file, and the row of it that the first shower is, for messages.
+
+    Raises
+    ------
+    InputError
+        They cannot; says why, and which is the first that cannot.
     """
     shape = showers.voxels.shape
     if len(shape) != 2 or shape[1] != geometry.voxels:
@@ -103,14 +190,22 @@ def checked(showers: Showers, geometry: Geometry, where: str) -> Showers:
             f"{geometry.voxels} voxels; give the XML file that belongs to the data"
         )
     if len(showers.energies) != shape[0]:
-        raise InputError(f"{where}: {len(showers.energies)} energies for {shape[0]} showers")
-    for name, values in ((ENERGIES, showers.energies), (SHOWERS, showers.voxels)):
-        wrong = int((~np.isfinite(values)).sum())
-        if wrong:
-            raise InputError(f"{where}: {name!r} is not finite in {wrong} places")
-    if (showers.energies <= 0).any():
-        raise InputError(f"{where}: {int((showers.energies <= 0).sum())} energies are not positive")
-    negative = (showers.voxels < 0).any(axis=0)
-    if negative.any():
-        raise InputError(f"{where}: negative energies, first in voxel {int(negative.argmax())}")
+        shorter = min(len(showers.energies), shape[0])
+        raise InputError(
+            f"{where}: {len(showers.energies)} energies for {shape[0]} showers: from row "
+            f"{first + shorter} (from 0) on one of the two is missing"
+        )
+    check_energies(showers.energies, where, first)
+    for told, wrong in (
+        ("energies that are not finite", ~np.isfinite(showers.voxels)),
+        ("negative energies", showers.voxels < 0),
+    ):
+        rows = np.asarray(wrong.any(axis=1))
+        if rows.any():
+            row = int(rows.argmax())
+            voxel = int(wrong[row].argmax())
+            raise InputError(
+                f"{where}: {int(rows.sum())} {SHOWERS} have {told}, first in "
+                f"{_place(first, rows)}, voxel {voxel}: {showers.voxels[row, voxel]:g}"
+            )
     return showers

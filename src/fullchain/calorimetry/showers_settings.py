@@ -97,7 +97,15 @@ class FileSettings(SettingsModel):
     )
     bin: str | None = Field(None, description="name of the particle in the XML, if it has several")
     threshold: float = Field(
-        0.0, ge=0, description="energy below which voxels are set to zero [MeV]"
+        0.0,
+        ge=0,
+        description="energy below which voxels are set to zero [MeV], that of the models of the "
+        "set too; 0: none, and models have thresholds of their own",
+    )
+    in_mev: bool = Field(
+        False,
+        description="true: energies are in MeV, as is needed, although they look like GeV; false: "
+        "files that look so are refused",
     )
     reference: float = Field(
         0.5, gt=0, lt=1, description="part of the showers of `test` that become the reference"

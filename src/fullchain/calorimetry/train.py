@@ -19,7 +19,7 @@ from fullchain.calorimetry.models import FITS, build
 from fullchain.calorimetry.parts import Parts
 from fullchain.calorimetry.preprocessing import Preprocessing
 from fullchain.calorimetry.shower_model import ShowerModel, objective
-from fullchain.calorimetry.training_parts import training_and_validation
+from fullchain.calorimetry.training_parts import below_threshold, training_and_validation
 from fullchain.dag.closure import code
 from fullchain.errors import InputError
 from fullchain.learning import device
@@ -56,6 +56,7 @@ def main(
         training, validation = training_and_validation(everything, voxels, how, seed)
     except InputError as problem:
         raise InputError(f"{showers}: {problem}") from None
+    faint = below_threshold(everything, how.preprocessing.threshold, how.showers)
     place = device.choose(how.training.device).type
     identity = {"code": code("calorimetry.train"), "model": model}
     parts = {"training": training.columns(), "validation": validation.columns()}
@@ -77,6 +78,7 @@ def main(
         "leave_out": list(how.leave_out),
         "parameters": parameters_in_use(fitted),
         "rows": {name: len(part["incident"]) for name, part in parts.items()},
+        "below_threshold": faint,
         "empty_showers": int((~everything.voxels.any(axis=1)).sum()),
         "device": place,
         **record,

@@ -55,3 +55,36 @@ def training_and_validation(
         )
     order = torch.from_numpy(stream(seed, "validation").permutation(number))
     return parts.select(order[validation:]), parts.select(order[:validation])
+
+
+def below_threshold(showers: Showers, threshold: float, name: str) -> dict[str, float]:
+    """Say what a model counts as empty although the showers have energy there.
+
+    Parameters
+    ----------
+    threshold
+        Energy below which a voxel is empty for the model [MeV].
+    name
+        Of the set of showers, for the message.
+
+    Returns
+    -------
+    `threshold_mev`; of the voxels with energy and of the energy of all showers, the parts in voxels
+    below it, `voxels` and `energy`. These are counted: they have no statistical error.
+    """
+    lit = int(np.count_nonzero(showers.voxels))
+    faint = showers.voxels[(showers.voxels > 0) & (showers.voxels < threshold)]
+    total = float(showers.voxels.sum(dtype=float))
+    found = {
+        "threshold_mev": threshold,
+        "voxels": len(faint) / lit if lit else 0.0,
+        "energy": float(faint.sum(dtype=float)) / total if total else 0.0,
+    }
+    if len(faint):
+        print(
+            f"{found['voxels']:.2%} of the voxels with energy of {name!r}, with "
+            f"{found['energy']:.2%} of the energy, are below the threshold of the model, "
+            f"{threshold:g} MeV, and count as empty",
+            file=sys.stderr,
+        )
+    return found
