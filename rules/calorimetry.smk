@@ -21,7 +21,9 @@ TIMED = [
 ]
 CALORIMETRY_FIGURES = calorimetry_figure_names(CALORIMETRY)
 EXPORTED += [
-    result(f"calorimetry/control/{name}.h5") for name in CALORIMETRY.controlled
+    result(f"calorimetry/control/{name}{kind}.h5")
+    for name in CALORIMETRY.controlled
+    for kind in ("", ".weights")
 ]
 
 
@@ -361,6 +363,7 @@ rule calorimetry_control:
     output:
         numbers=result("calorimetry/control/{shower_model}.json"),
         resampled=result("calorimetry/control/{shower_model}.h5"),
+        weights=result("calorimetry/control/{shower_model}.weights.h5"),
     log:
         log_of("calorimetry_control", "{shower_model}"),
     benchmark:
@@ -382,6 +385,7 @@ rule calorimetry_control:
         " --generated {input.generated:q} --test {input.test:q}"
         " --geometry-xml {input.geometry:q} --threshold {params.threshold}"
         " --output {output.numbers:q} --resampled {output.resampled:q}"
+        " --weights {output.weights:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 

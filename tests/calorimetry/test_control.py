@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from fullchain.calorimetry import (
     control_figure_names,
     control_figures,
     control_numbers,
+    features,
     geometry,
     gflash,
     reweighting,
@@ -160,8 +162,9 @@ def files(tmp_path_factory):
     return folder
 
 
-def run(folder, output, resampled=None):
-    chosen = ControlSettings(level="high", folds=2, classifier=FAST, replicas=20)
+def run(folder, output, resampled=None, weights=None, **changes):
+    how = FAST.model_copy(update=changes)
+    chosen = ControlSettings(level="high", folds=2, classifier=how, replicas=20)
     control.main(
         name="model",
         showers_set="photons",
@@ -171,13 +174,56 @@ def run(folder, output, resampled=None):
         threshold=1.0,
         output=output,
         resampled=resampled,
+        weights=weights,
         settings=Given({"seed": 1, "calorimetry": {"control": chosen.model_dump(mode="json")}}),
     )
     return json.loads(output.read_text())
 
 
+def check_weights(files, path, found):
+    """The weights of the file are those that the numbers are of, in the order of the sample."""
+    generated, test = (
+        shower_file.read(files / f"{name}.h5", geometry.load("set1_photons"))
+        for name in ("generated", "test")
+    )
+    with h5py.File(path) as file:
+        energies, raw, clipped = (
+            file[name][:] for name in ("incident_energies", "weights", "weights_clipped")
+        )
+        assert file["weights_clipped"].attrs["maximum"] == 5.0
+        assert file["incident_energies"].attrs["unit"] == "MeV"
+    assert np.array_equal(energies[:, 0], generated.energies)
+    assert raw.shape == clipped.shape == (len(generated),)
+    for energy in np.unique(energies):
+        at = energies[:, 0] == energy
+        assert raw[at].mean() == pytest.approx(1.0) and clipped[at].mean() == pytest.approx(1.0)
+    assert clipped.max() < raw.max() == found["weights"]["largest"]
+    for weight, name in ((raw, "effective_number"), (clipped, "effective_number_clipped")):
+        assert reweighting.effective_number(weight) == pytest.approx(found["weights"][name])
+    # Weighted in this order, what was wrong comes nearer to the simulation.
+    wide = "width_r_2"
+    made, wanted = (
+        features.features(one, geometry.load("set1_photons"), 1.0)[wide]
+        for one in (generated, test)
+    )
+    before = made.mean() - wanted.mean()
+    assert abs(np.average(made, weights=raw) - wanted.mean()) < 0.5 * before
+    assert abs(np.average(made, weights=raw[::-1]) - wanted.mean()) > 0.5 * before
+
+
+def test_weights_are_of_the_first_showers(files, tmp_path):
+    run(files, tmp_path / "control.json", weights=tmp_path / "weights.h5", showers=400)
+    generated = shower_file.read(files / "generated.h5", geometry.load("set1_photons"))
+    with h5py.File(tmp_path / "weights.h5") as file:
+        assert np.array_equal(file["incident_energies"][:, 0], generated.energies[:400])
+        assert len(file["weights"]) == 400
+
+
 def test_the_step(files, tmp_path):
-    found = run(files, tmp_path / "control.json", tmp_path / "resampled.h5")
+    found = run(
+        files, tmp_path / "control.json", tmp_path / "resampled.h5", tmp_path / "weights.h5"
+    )
+    check_weights(files, tmp_path / "weights.h5", found)
     auc = found["levels"]["high"]
     assert auc["before"]["auc"][0] > 0.65
     assert auc["after"]["auc"][0] < auc["before"]["auc"][0] - 0.05

@@ -14,6 +14,7 @@ from fullchain.calorimetry import (
     geometry,
     reweighting,
     shower_file,
+    weight_file,
     weighted_features,
 )
 from fullchain.calorimetry.classifier_inputs import check_pair, inputs
@@ -47,6 +48,10 @@ def main(
     output: Annotated[Path, Output("weights, distributions, AUC before and after, JSON")],
     resampled: Annotated[
         Path | None, Output("generated showers that are accepted with their weights, HDF5")
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        Output("weights and incident energies of the showers, in the order of the sample, HDF5"),
     ] = None,
     settings: Given,
 ) -> None:
@@ -97,6 +102,8 @@ def main(
     }
     if resampled is not None:
         shower_file.write(resampled, made.select(kept.rows))
+    if weights is not None:
+        weight_file.write(weights, made.energies, raw, weight, chosen.maximum)
     write_text(output, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
