@@ -32,6 +32,7 @@ from fullchain.calorimetry.classifier_training import (
     parts,
     plan,
 )
+from fullchain.calorimetry.published_models import KIND
 from fullchain.calorimetry.shower_file import Showers
 from fullchain.errors import InputError
 from fullchain.metrics import write_metrics
@@ -277,6 +278,12 @@ def test_figures_and_numbers(judgements, tmp_path):
     metrics = classifier_numbers.metrics(contents)
     write_metrics(tmp_path / "metrics.json", "calorimetry", metrics)
     write_tables(tmp_path / "tables.json", "calorimetry", classifier_numbers.tables(contents))
+    (note,) = (one.note for one in metrics if one.name == "classifiers.wide.high.auc")
+    assert "not known" in note
+    from_files = [{**one, KIND: "files"} for one in contents]
+    notes = [one.note for one in classifier_numbers.metrics(from_files) if one.published]
+    assert len(notes) == 4 and all("read from files" in note for note in notes)
+    assert "read from files" in classifier_figures.areas(from_files)[1]
     published = {one.name: one.published for one in metrics}
     assert published["classifiers.photons.reference.low.auc"] == 0.499
     assert published["classifiers.wide.high.auc"] == 0.638

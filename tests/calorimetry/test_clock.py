@@ -22,7 +22,7 @@ from fullchain.calorimetry.averaged import parameters_in_use
 from fullchain.calorimetry.coupling_settings import CouplingSettings
 from fullchain.calorimetry.detector_settings import default_detectors
 from fullchain.calorimetry.preprocessing import Preprocessing
-from fullchain.calorimetry.published_models import SETS
+from fullchain.calorimetry.published_models import KIND, SETS
 from fullchain.calorimetry.shower_file import Showers
 from fullchain.calorimetry.showers_settings import ParameterisedSettings
 from fullchain.calorimetry.timing_settings import TimingSettings
@@ -162,6 +162,11 @@ def test_the_step(files, tmp_path):
     row = table.rows[2]
     assert (row[1].value, row[2].value, row[3].value) == (0.8, 0.7, 2.0)
     assert "another machine" in table.caption
+    assert "not known" in table.caption
+    (other,) = quality_numbers.tables(
+        *([{**one, KIND: "files"} for one in some] for some in files_of)
+    )
+    assert "only if these are those of the challenge" in other.caption
     published = [row for row in table.rows if "(published)" in row[0]]
     assert len(published) == len(SETS[368][1])
     drawn = quality_figures.figures(*files_of)

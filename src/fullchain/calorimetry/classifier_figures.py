@@ -10,7 +10,7 @@ from fullchain import drawing, plotting
 from fullchain.calorimetry.classifier_figure_names import AREAS, SCORES, name_of
 from fullchain.calorimetry.classifier_numbers import LEVELS, by_set
 from fullchain.calorimetry.evaluation_looks import looks
-from fullchain.calorimetry.published_models import STATEMENT, published
+from fullchain.calorimetry.published_models import KIND, published, statement
 
 Content = Mapping[str, Any]
 Drawn = tuple[Figure, str]
@@ -33,7 +33,8 @@ def figures(contents: Sequence[Content]) -> dict[str, Drawn]:
 def areas(contents: Sequence[Content]) -> Drawn:
     """AUC of both levels, with the floor and published ones."""
     levels = [level for level in LEVELS if any(level in one["levels"] for one in contents)]
-    where, known = published(contents[0]["geometry"]["voxels"])
+    voxels = contents[0]["geometry"]["voxels"]
+    _, known = published(voxels)
     styles = looks(contents)
     rows = len(contents) + len(known)
     fig, axes = plotting.panels(columns=len(levels), size=9.6 / len(levels))
@@ -69,7 +70,7 @@ def areas(contents: Sequence[Content]) -> Drawn:
         "over starts where there are several. The full simulation against itself is the floor."
     )
     if known:
-        text += f" Open circles: {where}. {STATEMENT}."
+        text += f" Open circles: published. {statement(contents[0].get(KIND), voxels)}."
     return fig, text
 
 

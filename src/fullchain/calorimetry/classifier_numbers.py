@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fullchain.calorimetry.published_models import (
+    KIND,
     SOURCE,
     PublishedModel,
+    beside,
+    note,
     published,
-    reference,
 )
 from fullchain.metrics import Metric
 from fullchain.stage_tables import Cell, Number, Table
@@ -49,19 +51,20 @@ def metrics(contents: Sequence[Content]) -> list[Metric]:
 
 
 def _of(content: Content) -> Iterator[Metric]:
-    beside = _beside(content)
+    other = _beside(content)
     for level, found in content["levels"].items():
         key, text = f"{key_of(content)}.{level}", f"{words_of(content)}, {LEVELS[level]}"
         kind = "bootstrap" if len(found["starts"]) == 1 else "bootstrap and starts"
         mode = "boosted trees" if level == "trees" else f"classifier in {content['mode']} mode"
-        note = f"{mode}; 0.5 where nothing is told apart"
+        words = f"{mode}; 0.5 where nothing is told apart"
         fields: dict[str, Any] = {}
-        if beside is not None and level != "trees":
-            note += f"; published: {beside.name}, official mode, other showers"
-            theirs = beside.low if level == "low" else beside.high
+        if other is not None and level != "trees":
+            about = note(content.get(KIND), content["geometry"]["voxels"])
+            words += f"; published: {other.name}, official mode, {about}"
+            theirs = other.low if level == "low" else other.high
             fields = {"published": theirs, "source": SOURCE}
         value, error = found["auc"]
-        yield Metric(f"{key}.auc", value, error, kind, f"{text}: AUC", note=note, **fields)
+        yield Metric(f"{key}.auc", value, error, kind, f"{text}: AUC", note=words, **fields)
         value, error = found["jsd"]
         yield Metric(
             f"{key}.jsd", value, error, kind, f"{text}: Jensen-Shannon divergence", unit="bits",
@@ -76,8 +79,9 @@ def _of(content: Content) -> Iterator[Metric]:
 
 
 def _beside(content: Content) -> PublishedModel | None:
-    known = {model.name: model for model in published(content["geometry"]["voxels"])[1]}
-    return known.get(reference(content["role"]))
+    voxels = content["geometry"]["voxels"]
+    known = {model.name: model for model in published(voxels)[1]}
+    return known.get(beside(content["role"], voxels))
 
 
 def tables(contents: Sequence[Content]) -> list[Table]:

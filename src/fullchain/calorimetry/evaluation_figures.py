@@ -17,6 +17,7 @@ from fullchain.calorimetry import (
 )
 from fullchain.calorimetry.evaluation_looks import Content, Drawn, looks
 from fullchain.calorimetry.evaluation_numbers import WORDS, by_set, geometry_of
+from fullchain.calorimetry.published_models import KIND, note
 
 PUBLISHED_MARKERS = {"Geant4 against itself": "4", "CaloINN": "1", "CaloDiffusion": "2"}
 
@@ -45,7 +46,8 @@ def separations(contents: Sequence[Content]) -> Drawn:
     """Separations of all kinds, with the floor and published ones."""
     fig, ax = plotting.figure(width=8.4, height=6.4)
     kinds = [kind for kind in WORDS if kind in contents[0]["means"]]
-    known = published.separations(geometry_of(contents[0]).voxels)
+    voxels = geometry_of(contents[0]).voxels
+    known = published.separations(voxels)
     several = len(contents) + (len(known) > 0)
     at = np.arange(len(kinds))[::-1].astype(float)
     for number, (content, style) in enumerate(zip(contents, looks(contents), strict=True)):
@@ -78,8 +80,8 @@ def separations(contents: Sequence[Content]) -> Drawn:
     statement = ""
     if known:
         statement = (
-            f" Published: {published.SOURCE}, for the Geant4 showers of the challenge, a data set "
-            "that differs from ours, and more showers, so that the floor is lower."
+            f" Published: {published.SOURCE}, {note(contents[0].get(KIND), voxels)}; the floor "
+            "depends on the number of showers."
         )
     return fig, (
         f"Separations of generated and simulated showers, {contents[0]['set']}: of layers the "

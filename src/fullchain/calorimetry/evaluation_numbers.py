@@ -5,7 +5,7 @@ from typing import Any
 
 from fullchain.calorimetry import published_evaluation as published
 from fullchain.calorimetry.geometry import Geometry, parse
-from fullchain.calorimetry.published_models import reference
+from fullchain.calorimetry.published_models import KIND, beside, note
 from fullchain.metrics import Metric
 from fullchain.stage_tables import Cell, Number, Table
 
@@ -72,29 +72,30 @@ def metrics(contents: Sequence[Content]) -> list[Metric]:
 
 
 def _separations(content: Content) -> Iterator[Metric]:
-    known = published.separations(geometry_of(content).voxels)
-    beside = reference(content["role"])
+    voxels = geometry_of(content).voxels
+    model = beside(content["role"], voxels)
+    known = published.separations(voxels).get(model, {})
     for kind, entry in content["means"].items():
-        value = known.get(beside, {}).get(kind)
-        note = f"expected of equal distributions {entry['expected']:.2g}"
+        value = known.get(kind)
+        text = f"expected of equal distributions {entry['expected']:.2g}"
         if value is not None:
-            note += f"; {beside}: {published.NOTE}"
+            text += f"; {model}: {note(content.get(KIND), voxels)}"
         yield Metric(
             f"{key_of(content)}.separation.{kind}", entry["value"], entry["error"], "bootstrap",
-            f"{words_of(content)}: separation, {WORDS.get(kind, kind)}", note=note,
+            f"{words_of(content)}: separation, {WORDS.get(kind, kind)}", note=text,
             **published.fields(value),
         )  # fmt: skip
 
 
 def _distances(content: Content) -> Iterator[Metric]:
     key, words, found = key_of(content), words_of(content), content["distances"]
-    known = published.fpd(geometry_of(content).voxels)
-    beside = reference(content["role"])
-    value = known.get(beside)
+    voxels = geometry_of(content).voxels
+    model = beside(content["role"], voxels)
+    value = published.fpd(voxels).get(model)
     yield Metric(
         f"{key}.fpd", found["fpd"]["value"], found["fpd"]["error"], "fit and jackknife",
         f"{words}: FPD, extrapolated",
-        note=None if value is None else f"{beside}: {published.NOTE}",
+        note=None if value is None else f"{model}: {note(content.get(KIND), voxels)}",
         **published.fields(value),
     )  # fmt: skip
     yield Metric(
@@ -173,12 +174,13 @@ def _shown(contents: Sequence[Content]) -> list[str]:
     return [kind for kind in SHOWN if all(kind in one["means"] for one in contents)]
 
 
-def _published_statement(voxels: int) -> str:
+def _published_statement(content: Content) -> str:
+    voxels = geometry_of(content).voxels
     if not published.fpd(voxels):
         return ""
     return (
-        f" Rows with a source in brackets are published ({published.SOURCE}) for the data set of "
-        "the challenge, Geant4 showers: it differs from ours, and they show what is usual."
+        f" Rows with a source in brackets are published ({published.SOURCE}) "
+        f"{note(content.get(KIND), voxels)}."
     )
 
 
@@ -204,7 +206,7 @@ def _table_of_separations(name: str, contents: Sequence[Content]) -> Table:
         f"Separations of generated and simulated showers, {name}",
         f"Separations x 1000 from {contents[-1]['showers'][1]} test showers, of layers the mean; "
         "errors by bootstrap. Full simulation against itself is the floor."
-        + _published_statement(voxels),
+        + _published_statement(contents[0]),
         ["showers", *(WORDS[kind] for kind in kinds)],
         rows,
         list(range(len(contents))),
@@ -238,7 +240,7 @@ def _table_of_distances(name: str, contents: Sequence[Content]) -> Table:
         f"On {contents[0]['distances']['features']} high-level features: FPD and KPD x 1000 (FPD "
         "as in the challenge, which keeps what the finite samples add, and from samples without "
         "replacement, which does not), precision, recall, density and coverage, and the relative "
-        "bias of the mean of E_tot / E_inc." + _published_statement(voxels),
+        "bias of the mean of E_tot / E_inc." + _published_statement(contents[0]),
         ["showers", "FPD", "FPD, subsampled", "KPD", *NEAR, "bias of the response [%]"],
         rows,
         list(range(len(contents))),

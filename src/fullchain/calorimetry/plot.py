@@ -17,6 +17,7 @@ from fullchain.calorimetry import (
     showers_figures,
     variation_figures,
 )
+from fullchain.calorimetry.published_models import with_kinds
 from fullchain.laid_out_figures import LaidOutFigureSet, title_of
 from fullchain.saved_numbers import read_numbers
 from fullchain.step import Given, Input, Output
@@ -40,6 +41,7 @@ def main(
 ) -> None:
     """Draw the figures of each part of the stage that left numbers."""
     figures = LaidOutFigureSet(index, STAGE)
+    sets = _read(showers)
     parts = (
         (showers, showers_figures.figures),
         (evaluation, evaluation_figures.figures),
@@ -52,9 +54,13 @@ def main(
     )
     for paths, draw in parts:
         if paths:
-            _save(figures, draw(_read(paths)))
+            _save(figures, draw(with_kinds(_read(paths), sets)))
     if evaluation and classifiers and timing:
-        judged = (_read(evaluation), _read(classifiers), _read(timing))
+        judged = (
+            with_kinds(_read(evaluation), sets),
+            with_kinds(_read(classifiers), sets),
+            with_kinds(_read(timing), sets),
+        )
         _save(figures, quality_figures.figures(*judged))
     figures.write()
 

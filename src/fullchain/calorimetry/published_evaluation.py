@@ -4,8 +4,6 @@ from typing import Any
 
 from fullchain.calorimetry.published_models import CALOINN, GEANT4, SOURCE, published
 
-NOTE = "published for Geant4 showers in the ATLAS calorimeter, another data set than ours"
-
 CALODIFFUSION = "CaloDiffusion"
 
 SEPARATIONS = {

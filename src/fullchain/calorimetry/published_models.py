@@ -1,18 +1,26 @@
 """Published generators of showers beside which ours are set: quality, time and size.
 
 From the final results of the CaloChallenge (C. Krause et al., 2410.21611). Its showers are those of
-Geant4 in other calorimeters than ours, and its times are of another machine.
+Geant4; whether ours are the same ones depends on where the set of showers comes from.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 SOURCE = "CaloChallenge final results, 2410.21611"
 
-STATEMENT = (
-    "Published entries are of the CaloChallenge (final results, 2410.21611): its showers are of "
-    "Geant4, ours are not, and its times are of another machine; they show what is usual, and are "
-    "no comparison of like with like. Its classifiers are those of the official mode"
-)
+KIND = "showers_kind"
+"""Where saved numbers say of which kind their set of showers is."""
+
+OURS = {
+    "parameterised": "ours are of a parameterisation, another data set",
+    "geant4": "ours are of Geant4 in a calorimeter of our own, another data set",
+    "files": "ours are read from files, the same data set only if these are those of the challenge",
+}
+"""What our showers are beside those of the challenge, by the kind of the set."""
+
+UNKNOWN = "whether ours are the same is not known here"
 
 GEANT4, CALOINN = "Geant4 against itself", "CaloINN"
 """Entries beside which a second sample of the full simulation, and models, are set."""
@@ -67,6 +75,7 @@ SETS: dict[int, tuple[str, tuple[PublishedModel, ...]]] = {
             PublishedModel(CALOINN, 0.743, 0.865, 733e-3, (388, 60, 46), 271e6),
         ),
     ),
+    40500: ("set 3, electrons", (PublishedModel("CaloDREAM", 0.630, 0.524, 20.7e-3, None, 8.3e6),)),
 }
 """By the number of voxels: name of the data set, and entries."""
 
@@ -76,6 +85,43 @@ def published(voxels: int) -> tuple[str, tuple[PublishedModel, ...]]:
     return SETS.get(voxels, ("", ()))
 
 
-def reference(role: str) -> str:
-    """Name of the published entry that a content is compared with: of the same kind."""
-    return GEANT4 if role == "reference" else CALOINN
+def beside(role: str, voxels: int) -> str:
+    """Name of the published entry that numbers of ours are set beside: of the same kind.
+
+    For models that of the coupling flow, or of the first model where there is none.
+    """
+    if role == "reference":
+        return GEANT4
+    models = [model.name for model in published(voxels)[1] if model.name != GEANT4]
+    return CALOINN if CALOINN in models or not models else models[0]
+
+
+def note(kind: str | None, voxels: int) -> str:
+    """What must be known to compare a number of ours with a published one.
+
+    Parameters
+    ----------
+    kind
+        Of our set of showers, if it is known.
+    """
+    return f"for Geant4 showers ({published(voxels)[0]}); {OURS.get(kind or '', UNKNOWN)}"
+
+
+def statement(kind: str | None, voxels: int) -> str:
+    """Say where published entries come from, and what they are worth beside ours."""
+    return (
+        f"Published entries are of the CaloChallenge (final results, 2410.21611), "
+        f"{note(kind, voxels)}; its times are of another machine, and its classifiers those of "
+        "the official mode. On another data set they show what is usual, and are no comparison of "
+        "like with like"
+    )
+
+
+def with_kinds(
+    contents: Sequence[Mapping[str, Any]], showers: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Give contents with the kind of their sets, as the `showers.json` of these say it."""
+    kinds = {one["set"]: one["kind"] for one in showers}
+    return [
+        {**one, KIND: kinds[one["set"]]} if one.get("set") in kinds else one for one in contents
+    ]

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from fullchain import plotting
 from fullchain.calorimetry.evaluation_looks import MARKERS, MODEL_COLOURS
-from fullchain.calorimetry.published_models import BATCHES, STATEMENT, PublishedModel, published
+from fullchain.calorimetry.published_models import BATCHES, PublishedModel, published, statement
 from fullchain.calorimetry.quality_figure_names import QUALITY, name_of
-from fullchain.calorimetry.quality_numbers import Entry, entries
+from fullchain.calorimetry.quality_numbers import Entry, Group, groups
 
 Content = Mapping[str, Any]
 Drawn = tuple[Figure, str]
@@ -27,15 +27,16 @@ def figures(
 ) -> dict[str, Drawn]:
     """Give a figure with caption for each set of which a model has been judged and timed."""
     return {
-        name_of(QUALITY, name): quality(models, voxels)
-        for name, (voxels, models) in entries(evaluation, classifiers, timing).items()
-        if any(one.auc and one.cpu_ms for one in models)
+        name_of(QUALITY, name): quality(group)
+        for name, group in groups(evaluation, classifiers, timing).items()
+        if any(one.auc and one.cpu_ms for one in group.models)
     }
 
 
-def quality(models: Sequence[Entry], voxels: int) -> Drawn:
+def quality(group: Group) -> Drawn:
     """AUC of both levels against CPU time."""
-    where, known = published(voxels)
+    models = group.models
+    _, known = published(group.voxels)
     timed = [model for model in known if model.cpu_ms is not None]
     fig, axes = plotting.panels(columns=2, size=6.0)
     fig.set_size_inches(12.0, 6.4)
@@ -62,7 +63,10 @@ def quality(models: Sequence[Entry], voxels: int) -> Drawn:
         "itself; dotted line: time of the simulation that the models learn."
     )
     if timed:
-        text += f" Open markers: published, {where}, at batches of {BATCHES[-1]}. {STATEMENT}."
+        text += (
+            f" Open markers: published, at batches of {BATCHES[-1]}. "
+            f"{statement(group.kind, group.voxels)}."
+        )
     return fig, text
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fullchain.calorimetry.published_models import STATEMENT, published
+from fullchain.calorimetry.published_models import KIND, published, statement
 from fullchain.stage_tables import Cell, Number, Table
 
 Content = Mapping[str, Any]
@@ -42,30 +42,46 @@ class Entry:
     evaluations: int | None
 
 
-def entries(
-    evaluation: Sequence[Content], classifiers: Sequence[Content], timing: Sequence[Content]
-) -> dict[str, tuple[int, list[Entry]]]:
-    """Put together what the three kinds of files say of each model.
+@dataclass(frozen=True)
+class Group:
+    """What is known of one set of showers.
 
-    Returns
-    -------
-    For each set of showers that has been judged or timed, the number of voxels (0 where no file of
-    classifiers or timing says it) and the models, the simulation first.
+    Parameters
+    ----------
+    voxels
+        Their number, 0 where no file of classifiers or timing says it.
+    kind
+        Of the set, if it is known.
+    models
+        The simulation first.
     """
+
+    voxels: int
+    kind: str | None
+    models: list[Entry]
+
+
+def groups(
+    evaluation: Sequence[Content], classifiers: Sequence[Content], timing: Sequence[Content]
+) -> dict[str, Group]:
+    """Put together what the three kinds of files say of each set that was judged or timed."""
     found: dict[str, dict[tuple[str, str], dict[str, Content]]] = {}
     voxels: dict[str, int] = {}
+    kinds: dict[str, str | None] = {}
     for kind, contents in (
         ("timing", timing), ("classifiers", classifiers), ("evaluation", evaluation),
     ):  # fmt: skip
         for content in contents:
             models = found.setdefault(content["set"], {})
             models.setdefault((content["role"], content["name"]), {})[kind] = content
+            kinds[content["set"]] = content.get(KIND)
             if kind != "evaluation":
                 voxels[content["set"]] = int(content["geometry"]["voxels"])
     order = ("simulation", "reference", "model")
     return {
-        name: (
+        name: Group(
             voxels.get(name, 0),
+            kinds[name],
             [
                 _entry(model, role, models[role, model])
                 for role, model in sorted(models, key=lambda key: order.index(key[0]))
@@ -103,23 +119,15 @@ def tables(
     evaluation: Sequence[Content], classifiers: Sequence[Content], timing: Sequence[Content]
 ) -> list[Table]:
     """Give a table of each set of showers. It holds times, which differ from run to run."""
-    several = entries(evaluation, classifiers, timing)
+    several = groups(evaluation, classifiers, timing)
     processors = sorted({str(one["processor"]) for one in timing})
     threads = sorted({int(one["threads"]) for one in timing})
-    return [
-        _table(name, voxels, models, processors, threads)
-        for name, (voxels, models) in several.items()
-    ]
+    return [_table(name, group, processors, threads) for name, group in several.items()]
 
 
-def _table(
-    name: str,
-    voxels: int,
-    models: Sequence[Entry],
-    processors: Sequence[str],
-    threads: Sequence[int],
-) -> Table:
-    where, known = published(voxels)
+def _table(name: str, group: Group, processors: Sequence[str], threads: Sequence[int]) -> Table:
+    models = group.models
+    _, known = published(group.voxels)
     batches = sorted({batch for one in models for batch in one.cpu_ms} | {1, 100, 10000})
     rows: list[list[Cell]] = [_row(one, batches) for one in models]
     for model in known:
@@ -147,7 +155,7 @@ def _table(
         "Times are medians with errors of repeated measurements; what is missing was not measured."
     )
     if known:
-        text += f" Published: {where}. {STATEMENT}."
+        text += f" {statement(group.kind, group.voxels)}."
     return Table(
         f"quality_{name}",
         f"Quality and time, {name}",

@@ -14,6 +14,7 @@ from fullchain.calorimetry import (
     showers_numbers,
     variation_numbers,
 )
+from fullchain.calorimetry.published_models import with_kinds
 from fullchain.metrics import Metric, write_metrics
 from fullchain.saved_numbers import read_numbers
 from fullchain.stage_tables import Table, write_tables
@@ -41,6 +42,7 @@ def main(
 
     Times stand in tables only: they differ from run to run.
     """
+    sets = _read(showers)
     parts: tuple[tuple[list[Path], Any], ...] = (
         (showers, showers_numbers),
         (evaluation, evaluation_numbers),
@@ -54,13 +56,17 @@ def main(
     found: list[Table] = []
     for paths, numbers in parts:
         if paths:
-            content = _read(paths)
+            content = with_kinds(_read(paths), sets)
             rows += numbers.metrics(content)
             found += numbers.tables(content)
     if variation:
-        rows += variation_numbers.metrics(_read(variation))
+        rows += variation_numbers.metrics(with_kinds(_read(variation), sets))
     if evaluation and classifiers and timing:
-        found += quality_numbers.tables(_read(evaluation), _read(classifiers), _read(timing))
+        found += quality_numbers.tables(
+            with_kinds(_read(evaluation), sets),
+            with_kinds(_read(classifiers), sets),
+            with_kinds(_read(timing), sets),
+        )
     write_metrics(metrics, STAGE, rows)
     write_tables(listed, STAGE, found)
 
