@@ -113,7 +113,8 @@ def test_words_beside_published_numbers_follow_the_kind_of_the_set(contents, kin
 
 def test_the_step_takes_kinds_from_the_sets(contents, tmp_path):
     showers = {
-        "set": "photons", "kind": "files", "physics": {"groups": [], "resolution": None},
+        "set": "photons", "kind": "files", "detector": None,
+        "physics": {"groups": [], "resolution": None},
     }  # fmt: skip
     (tmp_path / "showers.json").write_text(json.dumps(showers))
     (tmp_path / "flow.json").write_text(

@@ -25,8 +25,10 @@ from fullchain.stage_tables import write_tables
 def measure(built, energies, seed=1, photons=False, known=True):
     random = np.random.default_rng(seed)
     showers = Showers(energies, gflash.showers(energies, built, random, photons))
-    chosen = built if known else None
-    at = shower_physics.radii(built.geometry, built.medium.moliere_radius if known else None)
+    chosen = shower_physics.Lengths()
+    if known:
+        chosen = shower_physics.Lengths(np.array(built.depths), built.medium.moliere_radius)
+    at = shower_physics.radii(built.geometry, chosen.moliere_radius)
     reduced = shower_physics.reduce(showers, built.geometry, at)
     return shower_physics.summary(reduced, at, chosen, random, 100)
 

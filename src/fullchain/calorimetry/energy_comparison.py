@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fullchain.calorimetry import comparison, shower_physics, shower_shapes
+from fullchain.calorimetry import comparison, shower_shapes
 from fullchain.calorimetry.comparison import Pair
 from fullchain.calorimetry.energy_groups import TRAINED, EnergyGroups
 from fullchain.calorimetry.geometry import Geometry
-from fullchain.calorimetry.shower_sums import Features, VoxelSums
+from fullchain.calorimetry.shower_sums import VoxelSums
 
 Array = NDArray[Any]
 Content = dict[str, Any]
@@ -59,15 +59,10 @@ def at_energies(
                 "separations": compared.means,
                 "response": comparison.response(part),
                 "shapes": {
-                    name: {
-                        **shower_shapes.shapes(
-                            sums.shapes[number], sums.showers[number], geometry, depths
-                        ),
-                        "maximum": _maximum(own, geometry, depths),
-                    }
-                    for name, sums, own in zip(
-                        ("generated", "test"), voxels, (part.generated, part.test), strict=True
+                    name: shower_shapes.shapes(
+                        sums.shapes[number], sums.showers[number], geometry, depths
                     )
+                    for name, sums in zip(("generated", "test"), voxels, strict=True)
                 },
             }
         )
@@ -117,14 +112,6 @@ def against_neighbours(found: Sequence[Content]) -> list[Content]:
             }
         )
     return rows
-
-
-def _maximum(own: Features, geometry: Geometry, depths: Array | None) -> list[float] | None:
-    """Depth of the maximum of the mean profile [radiation lengths], and its error."""
-    if depths is None:
-        return None
-    layers = [own.values[f"E_layer_{layer.identifier}"] for layer in geometry.layers]
-    return shower_physics.maximum(np.stack(layers, axis=1) / own.energies[:, None], depths)
 
 
 def _number(one: Content, name: str) -> list[float]:

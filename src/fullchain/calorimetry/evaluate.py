@@ -20,6 +20,7 @@ from fullchain.calorimetry import (
     geometry,
     kernel_distance,
     shower_file,
+    shower_physics,
     shower_sums,
 )
 from fullchain.calorimetry.comparison import Pair
@@ -27,6 +28,7 @@ from fullchain.calorimetry.evaluation_checks import check, check_units, energies
 from fullchain.calorimetry.evaluation_settings import EvaluationSettings
 from fullchain.calorimetry.geometry import Geometry
 from fullchain.calorimetry.shower_file import Showers
+from fullchain.calorimetry.shower_physics import Lengths
 from fullchain.calorimetry.shower_sums import Features, VoxelSums
 from fullchain.errors import InputError
 from fullchain.progress import progress
@@ -74,7 +76,8 @@ def main(
     shape = geometry.load(str(geometry_xml))
     known = read_numbers(showers[0], "calorimetry") if showers else {}
     least = threshold if threshold >= 0 else float(known.get("threshold_mev", 0.0))
-    depths = _depths(known, shape, showers)
+    lengths = _lengths(known, shape, showers)
+    radii = shower_physics.radii(shape, lengths.moliere_radius)
     without = [*left_out, *(settings[f"calorimetry.models.{model}.leave_out"] if model else [])]
     with progress(f"evaluation of {name}", 4.0, "steps") as advance:
         found, expected = (
@@ -87,7 +90,7 @@ def main(
         groups = energy_groups.groups_of(expected.energies, chosen.slices)
         edges = feature_bins.logarithmic(np.array([expected.highest]), 49, least)
         sums = [
-            shower_sums.add_voxels(_chunks(path, shape), shape, groups, edges, least)
+            shower_sums.add_voxels(_chunks(path, shape), shape, groups, edges, least, radii)
             for path in (generated, test)
         ]
         advance(1)
@@ -102,9 +105,18 @@ def main(
             "showers": [len(found), len(expected)],
             "paired": both.paired,
             "threshold": least,
-            "depths": None if depths is None else depths.tolist(),
+            "depths": None if lengths.depths is None else lengths.depths.tolist(),
             "settings": chosen.model_dump(mode="json"),
             **compared(both, (sums[0], sums[1]), shape, least, edges),
+            "physics": {
+                kind: shower_physics.summary(
+                    one.reduced,
+                    radii,
+                    lengths,
+                    stream(settings.seed, "calorimetry", "evaluation", "physics", kind),
+                )
+                for kind, one in zip(("generated", "test"), sums, strict=True)
+            },
         }
         advance(1)
         content["distances"] = distances(both, chosen, settings.seed)
@@ -116,7 +128,7 @@ def main(
             shape,
             least,
             chosen.least,
-            depths,
+            lengths.depths,
         )
         content["energies"] = {
             "discrete": groups.discrete,
@@ -129,17 +141,18 @@ def main(
     write_text(evaluation, json.dumps(content, allow_nan=False) + "\n")
 
 
-def _depths(known: Mapping[str, Any], shape: Geometry, showers: list[Path]) -> Array | None:
-    """Where layers begin and end [radiation lengths], (layers, 2), if showers.json knows it."""
-    found = known.get("physics", {}).get("depths")
+def _lengths(known: Mapping[str, Any], shape: Geometry, showers: list[Path]) -> Lengths:
+    """Give depths of layers and Moliere radius as far as showers.json knows them."""
+    physics = known.get("physics", {})
+    radius, found = physics.get("moliere_radius"), physics.get("depths")
     if found is None:
-        return None
+        return Lengths(None, radius)
     if len(found) != len(shape.layers):
         raise InputError(
             f"{showers[0]}: depths of {len(found)} layers, the geometry has {len(shape.layers)}; "
             "give the file of the same set"
         )
-    return np.array(found)
+    return Lengths(np.array(found), radius)
 
 
 def _chunks(path: Path, shape: Geometry) -> Iterator[Showers]:

@@ -8,13 +8,14 @@ POSITIONS = "evaluation_positions"
 VOXELS = "evaluation_voxels"
 MEAN_SHOWERS = "evaluation_mean_showers"
 PHYSICS = "evaluation_physics"
+DEVELOPMENT = "evaluation_development"
 INTERPOLATION = "evaluation_interpolation"
 CORRELATIONS = "evaluation_correlations"
 FPD = "evaluation_fpd"
 
 EACH = (
-    SEPARATIONS, ENERGIES, POSITIONS, VOXELS, MEAN_SHOWERS, PHYSICS, INTERPOLATION, CORRELATIONS,
-    FPD,
+    SEPARATIONS, ENERGIES, POSITIONS, VOXELS, MEAN_SHOWERS, PHYSICS, DEVELOPMENT, INTERPOLATION,
+    CORRELATIONS, FPD,
 )  # fmt: skip
 
 

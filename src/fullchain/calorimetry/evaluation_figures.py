@@ -10,6 +10,7 @@ from fullchain.calorimetry import (
 )
 from fullchain.calorimetry import (
     evaluation_histogram_figures,
+    evaluation_physics_figures,
     evaluation_shape_figures,
 )
 from fullchain.calorimetry import (
@@ -31,6 +32,7 @@ def figures(contents: Sequence[Content]) -> dict[str, Drawn]:
         names.VOXELS: evaluation_histogram_figures.voxels,
         names.MEAN_SHOWERS: evaluation_shape_figures.mean_showers,
         names.PHYSICS: evaluation_shape_figures.physics,
+        names.DEVELOPMENT: evaluation_physics_figures.development,
         names.INTERPOLATION: evaluation_shape_figures.interpolation,
         names.CORRELATIONS: evaluation_shape_figures.correlations,
         names.FPD: fpd,

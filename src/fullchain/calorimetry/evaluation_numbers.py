@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fullchain.calorimetry import evaluation_physics_numbers
 from fullchain.calorimetry import published_evaluation as published
 from fullchain.calorimetry.geometry import Geometry, parse
 from fullchain.calorimetry.published_models import KIND, beside, note
@@ -67,6 +68,7 @@ def metrics(contents: Sequence[Content]) -> list[Metric]:
         found += _separations(content)
         found += _distances(content)
         found += _response(content)
+        found += evaluation_physics_numbers.metrics(content, key_of(content), words_of(content))
         found += _energies(content)
     return found
 
@@ -160,10 +162,13 @@ def energy_text(energy: float) -> str:
 
 
 def tables(contents: Sequence[Content]) -> list[Table]:
-    """Give the tables of each set: separations, distances, and energies that were not trained."""
+    """Give the tables of each set: separations, distances, physics, energies not trained."""
     found = []
     for name, some in by_set(contents).items():
         found += [_table_of_separations(name, some), _table_of_distances(name, some)]
+        physics = evaluation_physics_numbers.table(name, some, list(map(words_of, some)))
+        if physics is not None:
+            found.append(physics)
         rows = list(_rows_of_energies(some))
         if rows:
             found.append(_table_of_energies(name, rows))

@@ -27,6 +27,7 @@ from fullchain.calorimetry.detector_settings import DetectorSettings
 from fullchain.calorimetry.geometry import Geometry
 from fullchain.calorimetry.gflash import Detector
 from fullchain.calorimetry.shower_file import Array, Showers
+from fullchain.calorimetry.shower_physics import Lengths
 from fullchain.calorimetry.shower_writer import writing
 from fullchain.calorimetry.showers_settings import (
     FileSettings,
@@ -110,7 +111,8 @@ def main(
             draw = partial(_drawn, detector=detector, photons=chosen.particle == "photon")
         source = _simulated(draw, chosen, settings.seed, set)
     paths = dict(zip(PARTS, (train, test, reference), strict=True))
-    reduced = _write(source, paths, voxels, detector)
+    lengths = _lengths(detector)
+    reduced = _write(source, paths, voxels, lengths)
     geometry_module.write(voxels, geometry)
     content = {
         "set": set,
@@ -124,8 +126,8 @@ def main(
         "measured": len(reduced.energies),
         "physics": shower_physics.summary(
             reduced,
-            _radii(voxels, detector),
-            detector,
+            shower_physics.radii(voxels, lengths.moliere_radius),
+            lengths,
             stream(settings.seed, "calorimetry", "showers", set, "bootstrap"),
         ),
     }
@@ -196,10 +198,10 @@ def _simulated(
 
 
 def _write(
-    source: Source, paths: dict[str, Path], geometry: Geometry, detector: Detector | None
+    source: Source, paths: dict[str, Path], geometry: Geometry, lengths: Lengths
 ) -> shower_physics.Reduced:
     """Write all parts, and keep of the showers of `test` what physics needs."""
-    at = _radii(geometry, detector)
+    at = shower_physics.radii(geometry, lengths.moliere_radius)
     kept: list[shower_physics.Reduced] = []
     with progress("showers", sum(number for number, _ in source.values()), "showers") as advance:
         for part, (number, give) in source.items():
@@ -214,9 +216,10 @@ def _write(
     return shower_physics.Reduced.joined(kept)
 
 
-def _radii(geometry: Geometry, detector: Detector | None) -> Array:
-    radius = None if detector is None else detector.medium.moliere_radius
-    return shower_physics.radii(geometry, radius)
+def _lengths(detector: Detector | None) -> Lengths:
+    if detector is None:
+        return Lengths()
+    return Lengths(np.array(detector.depths), detector.medium.moliere_radius)
 
 
 def _described(name: str, detector: Detector) -> dict[str, Any]:

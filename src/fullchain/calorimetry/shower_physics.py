@@ -14,7 +14,6 @@ from scipy.optimize import least_squares, nnls
 from scipy.special import gammainc
 
 from fullchain.calorimetry.geometry import Geometry
-from fullchain.calorimetry.gflash import Detector
 from fullchain.calorimetry.shower_file import Showers
 
 Array = NDArray[Any]
@@ -36,6 +35,22 @@ FEWEST = 20
 
 REPLICAS = 200
 """Bootstrap replicas."""
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """What sizes of showers are measured in.
+
+    Parameters
+    ----------
+    depths
+        Where layers begin and end [radiation lengths], (layers, 2), or None.
+    moliere_radius
+        [mm], or None.
+    """
+
+    depths: Array | None = None
+    moliere_radius: float | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +119,7 @@ def groups(energies: Array) -> list[Array]:
 def summary(
     showers: Reduced,
     at: Array,
-    detector: Detector | None,
+    lengths: Lengths,
     random: np.random.Generator,
     replicas: int = REPLICAS,
 ) -> dict[str, Any]:
@@ -113,9 +128,9 @@ def summary(
     Parameters
     ----------
     at
-        Radii of `showers.within` [mm], as `radii` gives them.
-    detector
-        None where depths of layers and Moliere radius are not known.
+        Radii of `showers.within` [mm], as `radii` gives them with `lengths.moliere_radius`.
+    lengths
+        As far as they are known.
     random
         For the bootstrap.
 
@@ -127,16 +142,16 @@ def summary(
     `contained` (those within 1 and 3.5 Moliere radii) and `maximum` [radiation lengths] where they
     are known; `resolution`, the fit of its square by a^2/E + b^2.
     """
-    steps = len(at) - (0 if detector is None else len(MOLIERE))
+    steps = len(at) - (0 if lengths.moliere_radius is None else len(MOLIERE))
     found, squares = [], []
     for chosen in groups(showers.energies):
-        group, replicated = _group(showers, chosen, steps, detector, random, replicas)
+        group, replicated = _group(showers, chosen, steps, lengths, random, replicas)
         found.append(group)
         squares.append(replicated)
     return {
         "radii": at[:steps].tolist(),
-        "depths": None if detector is None else [list(pair) for pair in detector.depths],
-        "moliere_radius": None if detector is None else detector.medium.moliere_radius,
+        "depths": None if lengths.depths is None else np.asarray(lengths.depths).tolist(),
+        "moliere_radius": lengths.moliere_radius,
         "groups": found,
         "resolution": fit_resolution(found, np.array(squares)) if len(found) > 2 else None,
     }
@@ -146,7 +161,7 @@ def _group(
     showers: Reduced,
     chosen: Array,
     steps: int,
-    detector: Detector | None,
+    lengths: Lengths,
     random: np.random.Generator,
     replicas: int,
 ) -> tuple[dict[str, Any], Array]:
@@ -169,11 +184,12 @@ def _group(
         "layers": _pairs(parts.mean(axis=0), (weights @ parts).std(axis=0, ddof=1)),
         "within": _pairs(contained[:steps], contained_error[:steps]),
     }
-    if detector is not None:
+    if lengths.moliere_radius is not None:
         names = [f"{radius:g}" for radius in MOLIERE]
         pairs = _pairs(contained[steps:], contained_error[steps:])
         group["contained"] = dict(zip(names, pairs, strict=True))
-        group["maximum"] = maximum(parts, np.array(detector.depths))
+    if lengths.depths is not None:
+        group["maximum"] = maximum(parts, np.asarray(lengths.depths))
     return group, widths**2
 
 

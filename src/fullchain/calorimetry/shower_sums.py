@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from fullchain.calorimetry import features
+from fullchain.calorimetry import features, shower_physics
 from fullchain.calorimetry.energy_groups import EnergyGroups
 from fullchain.calorimetry.features import without_faint
 from fullchain.calorimetry.geometry import Geometry
 from fullchain.calorimetry.separation import bin_numbers
 from fullchain.calorimetry.shower_file import Showers
+from fullchain.calorimetry.shower_physics import Reduced
 
 Array = NDArray[Any]
 
@@ -56,11 +57,14 @@ class VoxelSums:
         Sums of voxel energies over the energy of the particle, (groups, blocks, voxels).
     showers
         Number of showers in each of these sums, (groups, blocks).
+    reduced
+        Energies of layers, and within radii.
     """
 
     spectra: Array
     shapes: Array
     showers: Array
+    reduced: Reduced
 
 
 def measure(chunks: Iterable[Showers], geometry: Geometry, threshold: float) -> Features:
@@ -79,15 +83,17 @@ def add_voxels(
     groups: EnergyGroups,
     edges: Array,
     threshold: float,
+    radii: Array,
 ) -> VoxelSums:
-    """Take spectra of voxels and mean showers of showers that come in chunks."""
-    spectra = []
+    """Take spectra of voxels, mean showers and energies within radii [mm], from chunks."""
+    spectra, reduced = [], []
     shapes = np.zeros((len(groups) * BLOCKS, geometry.voxels))
     showers = np.zeros(len(groups) * BLOCKS, dtype=int)
     first = 0
     for chunk in chunks:
         number, voxels = len(chunk), without_faint(chunk.voxels, threshold)
         spectra.append(_spectra(voxels, edges))
+        reduced.append(shower_physics.reduce(Showers(chunk.energies, voxels), geometry, radii))
         group = groups.assign(chunk.energies)
         key = group * BLOCKS + (first + np.arange(number)) % BLOCKS
         inside = np.flatnonzero(group >= 0)
@@ -102,6 +108,7 @@ def add_voxels(
         np.concatenate(spectra),
         shapes.reshape(len(groups), BLOCKS, -1),
         showers.reshape(len(groups), BLOCKS),
+        Reduced.joined(reduced),
     )
 
 

@@ -3,15 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fullchain.calorimetry.shower_physics_numbers import fit_words, quantities
 from fullchain.metrics import Metric
 from fullchain.stage_tables import Number, Table
 
 Content = Mapping[str, Any]
-
-HUNDRED_GEV = 1e5
-
-POOR = 3.0
-"""Chi-squared per degree of freedom beyond which a fit of the resolution is called poor."""
 
 
 def metrics(contents: Sequence[Content]) -> list[Metric]:
@@ -20,45 +16,17 @@ def metrics(contents: Sequence[Content]) -> list[Metric]:
 
 
 def _metrics(one: Content) -> Iterator[Metric]:
-    key, text = f"showers.{one['set']}", f"showers {one['set']}: "
     physics = one["physics"]
-    groups, fit = physics["groups"], physics["resolution"]
-    if fit is not None:
-        chosen = None if one["detector"] is None else one["detector"]["resolution"]
-        squares, freedom = fit["chi_squared"]
-        fitted = f"fit with chi-squared {squares:.3g} for {freedom:.0f} degrees of freedom"
-        if squares > POOR * freedom:
-            fitted += ": leakage grows with energy, and the two terms do not describe it"
-        note = fitted if not chosen else f"{100 * chosen:g} % is set for the calorimeter; {fitted}"
-        for name, words, unit in (
-            ("stochastic", "stochastic term of the resolution", "% sqrt(GeV)"),
-            ("constant", "constant term of the resolution", "%"),
-        ):
-            value, error = (100.0 * number for number in fit[name])
-            yield Metric(
-                f"{key}.{name}", value, error, "bootstrap", text + words, unit,
-                note=note if name == "stochastic" else fitted,
-            )  # fmt: skip
-    if not groups:
-        return
-    for name, group in (("lowest", groups[0]), ("highest", groups[-1])):
-        value, error = group["response"]
+    chosen = None if one["detector"] is None else one["detector"]["resolution"]
+    for own in quantities(physics):
+        note = None
+        if own.name in ("stochastic", "constant"):
+            note = fit_words(physics)
+        if own.name == "stochastic" and chosen:
+            note = f"{100 * chosen:g} % is set for the calorimeter; {note}"
         yield Metric(
-            f"{key}.response.{name}", value, error, "bootstrap",
-            f"{text}mean measured over incident energy, {group['energy'] / 1000.0:.4g} GeV",
-        )  # fmt: skip
-    near = min(groups, key=lambda group: abs(group["energy"] / HUNDRED_GEV - 1.0))
-    energy = f"{near['energy'] / 1000.0:.4g} GeV"
-    if near.get("maximum"):
-        value, error = near["maximum"]
-        yield Metric(
-            f"{key}.maximum", value, error, "propagated",
-            f"{text}depth of the maximum of the mean profile, {energy}", "X_0",
-        )  # fmt: skip
-    for radius, (value, error) in near.get("contained", {}).items():
-        yield Metric(
-            f"{key}.contained.{radius}", value, error, "bootstrap",
-            f"{text}part of the measured energy within {radius} Moliere radii, {energy}",
+            f"showers.{one['set']}.{own.name}", own.value, own.error, own.kind,
+            f"showers {one['set']}: {own.words}", own.unit, note=note,
         )  # fmt: skip
 
 
