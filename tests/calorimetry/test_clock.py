@@ -23,6 +23,8 @@ from fullchain.calorimetry.coupling_settings import CouplingSettings
 from fullchain.calorimetry.detector_settings import default_detectors
 from fullchain.calorimetry.preprocessing import Preprocessing
 from fullchain.calorimetry.published_models import KIND, SETS
+from fullchain.calorimetry.quality_front import front
+from fullchain.calorimetry.quality_numbers import Entry, Group
 from fullchain.calorimetry.shower_file import Showers
 from fullchain.calorimetry.showers_settings import ParameterisedSettings
 from fullchain.calorimetry.timing_settings import TimingSettings
@@ -174,6 +176,82 @@ def test_the_step(files, tmp_path):
     for fig, caption in drawn.values():
         fig.savefig(tmp_path / "figure.png")
         assert "another machine" in caption
+
+
+@pytest.mark.parametrize(
+    ("points", "places"),
+    [
+        ([(1.0, 0.9), (2.0, 0.95), (4.0, 0.6), (3.0, 0.7)], [0, 3, 2]),
+        ([(2.0, 0.5), (1.0, 0.5)], [1]),
+        ([(1.0, 0.7), (1.0, 0.6)], [1]),
+        ([], []),
+    ],
+)
+def test_the_front_is_what_nothing_beats_in_both(points, places):
+    assert front(points) == places
+
+
+def entry(name, batches, auc, evaluations=1):
+    times = {batch: (ms, 0.01 * ms) for batch, ms in batches.items()}
+    levels = {"low": (auc, 0.01), "high": (auc, 0.01)}
+    return Entry(name, "model", levels, "lite", None, times, 1000, evaluations)
+
+
+def test_quality_and_time_have_fronts_and_solvers(tmp_path):
+    models = [
+        entry("fast", {1: 9.0, 1000: 0.2, 10000: 0.1}, 0.9),
+        entry("slow", {1: 9.0, 1000: 3.0}, 0.6, evaluations=8),
+        entry("worse", {10000: 4.0}, 0.8),
+        entry("blind", {10000: 5.0}, 0.45),
+        entry("blind and slow", {10000: 6.0}, 0.44),
+    ]
+
+    def point(method, evaluations, ms, value):
+        return {
+            "method": method, "evaluations": evaluations, "setting": evaluations,
+            "separations": {"EC_r": [value, 1e-3]}, "ms": [ms, 0.01],
+        }  # fmt: skip
+
+    scan = {
+        "model": "slow", "showers": 500, "batch": 250, "exact": point("exact", 64, 9.0, 0.011),
+        "points": [
+            point("midpoint", 4, 0.2, 0.02), point("midpoint", 200, 8.0, 0.01),
+            point("rk4", 4, 0.25, 0.03), point("bespoke:few", 6, 0.3, 0.012),
+        ],
+    }  # fmt: skip
+    figure, caption = quality_figures.quality(Group(368, "parameterised", models), [scan])
+    figure.savefig(tmp_path / "figure.png")
+    low, _, solvers = figure.axes
+    lines = {line.get_label(): line for line in low.lines}
+    own = lines["front of this run"]
+    # Time at 10000 showers where there is one; less than one half is chance.
+    assert list(zip(*own.get_data(), strict=True)) == [(0.1, 0.9), (3.0, 0.6), (5.0, 0.45)]
+    theirs = lines["front of published ones"]
+    # BoloGAN, CaloINN: CaloFlow's student is slower and worse, CaloDiffusion slower and worse.
+    assert list(zip(*theirs.get_data(), strict=True)) == [(0.55, 0.927), (2.88, 0.626)]
+    labels = low.get_legend_handles_labels()[1]
+    assert "slow (8)" in labels and "fast" in labels
+    (line,) = (line for line in solvers.lines if line.get_label() == "front")
+    assert list(zip(*line.get_data(), strict=True)) == [(0.2, 0.02), (0.3, 0.012), (8.0, 0.01)]
+    assert [one.get_text() for one in solvers.texts] == ["4", "200", "4", "6"]
+    assert "batches of 1000 and 10000" in caption and "batches of 250" in caption
+    assert len(quality_figures.quality(Group(368, None, models))[0].axes) == 2
+
+
+def test_solvers_stand_with_the_set_of_their_model(tmp_path):
+    judged = {
+        "name": "flow", "set": "photons", "role": "model", "mode": "lite",
+        "geometry": {"name": "photon", "voxels": 10},
+        "levels": {"low": {"auc": [0.8, 0.01]}, "high": {"auc": [0.7, 0.01]}},
+    }  # fmt: skip
+    timed = {
+        "name": "flow", "set": "photons", "role": "model",
+        "geometry": {"name": "photon", "voxels": 10},
+        "times": [{"batch": 1, "cpu_ms": [1.0, 0.1]}],
+    }  # fmt: skip
+    other = {"model": "of another set"}
+    drawn = quality_figures.figures([], [judged], [timed], [other])
+    assert len(drawn["quality_time_photons"][0].axes) == 2
 
 
 def test_bad_input(files):

@@ -60,6 +60,7 @@ def main(
             with_kinds(_read(evaluation), sets),
             with_kinds(_read(classifiers), sets),
             with_kinds(_read(timing), sets),
+            _read(solvers),
         )
         _save(figures, quality_figures.figures(*judged))
     figures.write()
