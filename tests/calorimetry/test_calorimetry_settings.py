@@ -1,10 +1,15 @@
 """Names within the stage, and what it and the ntuples take of each other."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from fullchain.calorimetry.figure_names import names
 from fullchain.errors import InputError
 from fullchain.settings import Settings, validate
+
+CONFIG = Path(__file__).parents[2] / "config"
 
 LEARNED = {"kind": "model", "model": "crystal"}
 
@@ -32,6 +37,29 @@ def test_bespoke_solvers_are_compared_with_those_of_their_teacher():
     stage = calorimetry(models={"quick": {"kind": "bespoke", "teacher": "matching"}})
     assert stage.solved_models() == {"matching": ["quick"]}
     assert stage.teacher_of("quick") == "matching" and stage.teacher_of("coupling") == ""
+
+
+@pytest.mark.parametrize("name", ["benchmark", "paper"])
+def test_larger_configurations_scan_solvers_from_4_to_200_evaluations(name):
+    found = validate(yaml.safe_load((CONFIG / f"{name}.yaml").read_text())).calorimetry
+    assert found is not None and found.solvers is not None
+    for method in ("midpoint", "rk4"):
+        several = found.solvers.evaluations[method]
+        assert (several[0], several[-1]) == (4, 200) and len(several) >= 5
+    assert found.solvers.reference.method == "rk4" and found.solvers.reference.evaluations >= 400
+
+
+@pytest.mark.parametrize(
+    ("solvers", "message"),
+    [
+        ({"evaluations": {"rk4": [4, 64]}}, "64 evaluations count as exact"),
+        ({"evaluations": {"rk4": [2]}}, "a step of rk4 takes 4"),
+        ({"evaluations": {"dopri5": [8]}}, "scanned by tolerances"),
+    ],
+)
+def test_scans_of_solvers_that_mean_nothing_are_refused(solvers, message):
+    with pytest.raises(InputError, match=message):
+        calorimetry(solvers=solvers)
 
 
 def test_files_have_no_detector():

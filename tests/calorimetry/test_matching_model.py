@@ -243,6 +243,8 @@ def test_a_scan_of_solvers_and_its_presentation(model: MatchingModel) -> None:
     metrics = matching_numbers.metrics([content])
     assert len({metric.name for metric in metrics}) == len(metrics) == 4 + 5 * 5
     assert len(matching_numbers.tables([content])[0].rows) == 6
+    assert content["threads"] == 1
+    assert "1 thread(s)" in matching_numbers.tables([content])[0].caption
     figures = matching_figures.figures([content])
     assert list(figures) == matching_figure_names(how)
     assert matching_figure_names(None) == []

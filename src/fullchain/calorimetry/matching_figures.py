@@ -43,8 +43,9 @@ def figures(contents: Sequence[Content]) -> dict[str, tuple[Figure, str]]:
         f"each, at the energies of {first['showers']} test showers and from the same normal "
         "numbers: root mean square distance of the generated numbers, whose width is one, to the "
         "exact solution (left), separation of the mean radius in layers from test showers (middle; "
-        "dashed: the exact solution with its uncertainty), and time of one thread of the CPU at "
-        f"batches of {first['batch']} (right). Errors: bootstrap; of times, from batches."
+        "dashed: the exact solution with its uncertainty), and CPU time with "
+        f"{first['threads']} thread(s) at batches of {first['batch']} (right). Errors: bootstrap; "
+        "of times, from batches."
     )
     return {SOLVERS: (fig, caption)}
 

@@ -73,7 +73,7 @@ def _table(one: Content) -> Table:
         f"Showers at the energies of {one['showers']} test showers, from the same normal numbers "
         "for all solvers: evaluations of the velocity of voxels, root mean square distance to the "
         "exact solution, separations from the test showers (means over layers, floor not "
-        f"subtracted), and CPU time of one thread at batches of {one['batch']}.",
+        f"subtracted), and CPU time with {one['threads']} thread(s) at batches of {one['batch']}.",
         ["solver", "evaluations", "distance", "$E_{tot}/E_{inc}$", "$E_{layer}$", "radius",
          "ms per shower"],
         rows,

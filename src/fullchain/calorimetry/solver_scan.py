@@ -67,7 +67,7 @@ def scan(
         `points`: for each solver `method`, `evaluations` of the velocity of voxels, `distance`
         (root mean square of numbers less the exact ones), `separations`, `profile` (sum over voxels
         of the absolute difference of means, over the mean total) and `ms` per shower, each with its
-        uncertainty; `exact`: the same of the reference.
+        uncertainty; `exact`: the same of the reference; `showers`, `batch` and `threads`.
 
     Raises
     ------
@@ -105,7 +105,13 @@ def scan(
                 "ms": drawn["ms"],
             }
         )  # fmt: skip
-    return {"showers": len(test), "batch": settings.batch, "exact": points[0], "points": points[1:]}
+    return {
+        "showers": len(test),
+        "batch": settings.batch,
+        "threads": settings.threads,
+        "exact": points[0],
+        "points": points[1:],
+    }
 
 
 def _check(name: str, student: BespokeModel, model: MatchingModel) -> None:

@@ -1,8 +1,11 @@
 """Settings of the comparison of solvers."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from fullchain.calorimetry.matching_settings import Solver, SolverSettings
+from fullchain.learning.equal_steps import EVALUATIONS_OF_STEP
 from fullchain.model import SettingsModel
 
 
@@ -27,3 +30,27 @@ class SolverScanSettings(SettingsModel):
     batch: int = Field(500, ge=1, description="showers at once")
     bootstraps: int = Field(50, ge=2, description="samples for uncertainties")
     threads: int = Field(1, ge=1, description="CPU threads")
+
+    @model_validator(mode="after")
+    def _steps_fit(self) -> Self:
+        for method, several in self.evaluations.items():
+            if method not in EVALUATIONS_OF_STEP:
+                raise ValueError(
+                    f"evaluations: {method} chooses its steps; it is scanned by tolerances"
+                )
+            if any(number < EVALUATIONS_OF_STEP[method] for number in several):
+                raise ValueError(
+                    f"evaluations: a step of {method} takes {EVALUATIONS_OF_STEP[method]}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _reference_is_finer(self) -> Self:
+        most = max((max(several, default=0) for several in self.evaluations.values()), default=0)
+        own = self.reference
+        if own.method in EVALUATIONS_OF_STEP and own.evaluations <= most:
+            raise ValueError(
+                f"reference: {own.evaluations} evaluations count as exact, and {most} are compared "
+                "with them; give the reference more"
+            )
+        return self
