@@ -12,6 +12,8 @@ from fullchain.metrics import read_metrics
 from fullchain.stage_tables import read_tables
 from fullchain.step import Given
 from fullchain.unfolding import (
+    classifier_control,
+    comparison_tables,
     coverage,
     evaluate,
     event_table,
@@ -303,6 +305,52 @@ def test_coverage_of_omnifold_has_the_spread_of_its_ensemble_in_it(tmp_path):
 @pytest.mark.parametrize("step", [toy, evaluate, coverage, tabulate, plot])
 def test_steps_have_a_command_line(step):
     assert Command("unfolding", step.main).types
+
+
+def controlled(run, **changes):
+    """Numbers of a method in bins, as if it were a generative one with a control."""
+    one = numbers(run, "gaussian") | {"method_kind": "cinn", "method": "cinn"}
+    rng = np.random.default_rng(3)
+    logits, labels = 0.3 * rng.normal(size=1000), np.repeat([1.0, 0.0], 500)
+    record = classifier_control._record(
+        logits, labels, np.ones(1000), np.tile(np.arange(500), 2), 3
+    )
+    about = {"given": "particle", "reweights": True, "learned": True}
+    one["diagnosis"] = {"observables": {}, "control": {**about, **record, **changes}}
+    return one
+
+
+def test_weights_of_the_control_are_metrics_with_errors_or_limits(run):
+    one = controlled(run)
+    rows = {row.name: row for row in tabulate.method_metrics(one) if "control" in row.name}
+    record = one["diagnosis"]["control"]
+    found = rows["gaussian.cinn.control.quantile_99"]
+    assert found.value == record["quantiles"]["0.99"] and found.limit is None
+    assert found.uncertainty == record["quantile_errors"]["0.99"] > 0
+    # Of 500 events none is beyond 99.9 %.
+    limits = {name.split(".")[-1]: row.limit for name, row in rows.items() if row.limit}
+    assert limits == {"quantile_0_1": "upper", "quantile_99_9": "lower", "largest": "lower"}
+    assert rows["gaussian.cinn.control.auc"].value == record["auc"]
+    assert rows["gaussian.cinn.control.effective_part"].uncertainty > 0
+    assert not [
+        row
+        for row in tabulate.method_metrics(controlled(run, learned=False))
+        if "control" in row.name
+    ]
+
+
+def test_the_control_has_a_table_and_a_panel(run, tmp_path):
+    several = [controlled(run), controlled(run, learned=False), numbers(run, "closure")]
+    table = {one.name: one for one in comparison_tables.tables(several, [])}["unfolding_control"]
+    assert [row[0] for row in table.rows] == ["gaussian, cinn", "gaussian, cinn"]
+    assert {len(row) for row in table.rows} == {len(table.columns)}
+    assert table.rows[1][2] == "too few events"
+    path = tmp_path / "performance.json"
+    path.write_text(json.dumps(several[0]))
+    index = tmp_path / "figures" / "index.json"
+    plot.main(performance=[path], index=index, settings=SETTINGS)
+    drawn = {entry["name"]: entry for entry in json.loads(index.read_text())}
+    assert "Last panel: weights w = D/(1-D)" in drawn["calibration_gaussian"]["caption"]
 
 
 def test_quantiles_of_posteriors_are_drawn_where_they_were_tested(run, tmp_path):

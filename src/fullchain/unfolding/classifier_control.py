@@ -14,12 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fullchain.learning.standardise import weighted_quantiles
+from fullchain.seeds import derive, stream
 from fullchain.unfolding import acceptance_classifier
 from fullchain.unfolding.acceptance_classifier import Classifier
+from fullchain.unfolding.counting import none_or_all
 from fullchain.unfolding.generative_settings import ControlSettings, SmallClassifierSettings
 
 Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.int64]
 
 TAIL = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
 """Quantiles of the weights that are reported."""
@@ -29,6 +32,12 @@ LARGE = 3.0
 
 EDGES = np.linspace(-1.5, 1.5, 31)
 """Bins of log10 of the weights."""
+
+SUMMARIES = ("large_fraction", "small_fraction", "mean", "effective_part")
+"""Parts above `LARGE` and below its inverse, mean, effective sample size over that without w."""
+
+BOOTSTRAPS = 100
+"""Replicas behind the errors."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,8 @@ class Control:
         See `ControlSettings`.
     record
         Weights on events that the discriminator was not trained on: quantiles, effective sample
-        size, area under the curve with its error, histogram of log10 w.
+        size, area under the curve, with errors; largest; histogram of log10 w. `learned` is false
+        where events are too few, and w is 1 for all.
     """
 
     classifier: Classifier
@@ -95,6 +105,7 @@ def control(
     weights = np.concatenate([weight, np.repeat(weight / samples, samples)])
     held = np.concatenate([validation, np.repeat(validation, samples)])
     labels = np.repeat([1.0, 0.0], [len(truth), len(truth) * samples])
+    event = np.concatenate([np.arange(len(truth)), np.repeat(np.arange(len(truth)), samples)])
     found = acceptance_classifier.fit(
         values,
         labels[:, None],
@@ -105,40 +116,81 @@ def control(
         description="control",
     )
     logits = found.logits(values)[:, 0]
-    record = _record(logits[held], labels[held], weights[held])
-    return Control(found, settings.given, {"given": settings.given, **record})
+    record = _record(logits[held], labels[held], weights[held], event[held], derive(seed, "errors"))
+    about = {
+        "given": settings.given,
+        "reweights": settings.reweights,
+        "learned": bool(found.learned[0]),
+    }
+    return Control(found, settings.given, {**about, **record})
 
 
 def _inputs(particle: Array, detector: Array, given: str) -> Array:
     return np.concatenate([particle, detector], axis=1) if given == "both" else particle
 
 
-def _record(logits: Array, labels: Array, weight: Array) -> dict[str, Any]:
+def _record(
+    logits: Array, labels: Array, weight: Array, event: Integers, seed: int
+) -> dict[str, Any]:
     generated = labels == 0
     own, log_ratio = weight[generated], logits[generated]
-    ratio = np.exp(log_ratio)
-    both = own * ratio
-    counts, _ = np.histogram(log_ratio / np.log(10), EDGES, weights=own)
-    squares, _ = np.histogram(log_ratio / np.log(10), EDGES, weights=own**2)
-    total = own.sum()
+    ratio, total = np.exp(log_ratio), own.sum()
+    # Bins at the ends hold all that lies beyond them.
+    shown = np.clip(log_ratio / np.log(10), EDGES[0], EDGES[-1])
+    counts, _ = np.histogram(shown, EDGES, weights=own)
+    squares, _ = np.histogram(shown, EDGES, weights=own**2)
     area, error = _area(logits, labels, weight)
+    found = _tail(ratio, own)
+    spread = _spread(ratio, own, event[generated], seed)
+    events = len(np.unique(event))
+    for place in (len(TAIL), len(TAIL) + 1):
+        # Of a part of none or all events no replica has another.
+        if found[place] in (0.0, 1.0):
+            spread[place] = none_or_all(events)
+    parts = [f"{part:g}" for part in TAIL]
     return {
-        "events": int((~generated).sum()),
+        "events": events,
+        "effective_events": float(total**2 / (own**2).sum()),
         "auc": area,
         "auc_error": error,
-        "quantiles": {
-            f"{part:g}": float(value)
-            for part, value in zip(TAIL, weighted_quantiles(ratio, own, TAIL), strict=True)
-        },
+        "quantiles": dict(zip(parts, found.tolist(), strict=False)),
+        "quantile_errors": dict(zip(parts, spread.tolist(), strict=False)),
         "largest": float(ratio.max()),
-        "large_fraction": float(own[ratio > LARGE].sum() / total),
-        "small_fraction": float(own[ratio < 1 / LARGE].sum() / total),
-        "mean": float(both.sum() / total),
-        "effective_part": float((both.sum() ** 2 / (both**2).sum()) / (total**2 / (own**2).sum())),
+        **{
+            name: {"value": float(value), "error": float(deviation)}
+            for name, value, deviation in zip(
+                SUMMARIES, found[len(TAIL) :], spread[len(TAIL) :], strict=True
+            )
+        },
         "log10_edges": EDGES.tolist(),
         "log10_counts": (counts / total).tolist(),
         "log10_errors": (np.sqrt(squares) / total).tolist(),
     }
+
+
+def _tail(ratio: Array, weight: Array) -> Array:
+    """Quantiles at `TAIL` of weights w (rows), then `SUMMARIES`."""
+    total, both = weight.sum(), weight * ratio
+    summaries = (
+        weight[ratio > LARGE].sum() / total,
+        weight[ratio < 1 / LARGE].sum() / total,
+        both.sum() / total,
+        (both.sum() ** 2 / (both**2).sum()) / (total**2 / (weight**2).sum()),
+    )
+    return np.concatenate([weighted_quantiles(ratio, weight, TAIL), summaries])
+
+
+def _spread(ratio: Array, weight: Array, event: Integers, seed: int) -> Array:
+    """Standard deviations of `_tail` over bootstrap replicas of the events."""
+    different, place = np.unique(event, return_inverse=True)
+    chance, events = stream(seed, "bootstrap"), len(different)
+    # As many events in each replica: of few, independent numbers might leave none.
+    found = [
+        _tail(ratio, weight * chance.multinomial(events, np.full(events, 1 / events))[place])
+        for _ in range(BOOTSTRAPS)
+    ]
+    deviation: Array = np.std(found, axis=0, ddof=1)
+    return deviation
 
 
 def _area(score: Array, labels: Array, weight: Array) -> tuple[float, float]:

@@ -1,12 +1,15 @@
 """Tables of methods beside each other: discriminators, tests of the result, coverage."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from fullchain.stage_tables import Cell, Number, Table
 from fullchain.unfolding import published
 
 Numbers = Mapping[str, Any]
+
+CONTROL_QUANTILES = ("0.001", "0.01", "0.99", "0.999")
+"""Those that the table of the control shows, as its record names them."""
 
 TESTS = ("closure", "stressed", "swap", "measurement")
 
@@ -28,6 +31,8 @@ def tables(measured: Sequence[Numbers], covered: Sequence[Numbers]) -> list[Tabl
             found.append(discriminators(several))
     if measured:
         found.append(tests(measured))
+    if any(one["diagnosis"].get("control") for one in measured):
+        found.append(control(measured))
     if covered:
         found.append(coverage(covered))
     return found
@@ -110,6 +115,65 @@ def tests(measured: Sequence[Numbers]) -> Table:
         ],
         rows,
     )
+
+
+def control(measured: Sequence[Numbers]) -> Table:
+    """Weights of the classifier between true and generated events, of generative methods."""
+    rows: list[list[Cell]] = []
+    for one in measured:
+        found = one["diagnosis"].get("control")
+        if not found:
+            continue
+        name = f"{one['measurement']}, {one['method']}"
+        levels = "both levels" if found["given"] == "both" else "particle level"
+        if not found["learned"]:
+            rows.append([name, levels, "too few events", *[None] * 6])
+            continue
+        part = {key: 100.0 * value for key, value in found["effective_part"].items()}
+        rows.append(
+            [
+                name,
+                levels,
+                Number(found["auc"], found["auc_error"]),
+                *(_quantile(found, quantile) for quantile in CONTROL_QUANTILES),
+                Number(found["largest"], limit="lower"),
+                Number(part["value"], part["error"]),
+            ]
+        )
+    return Table(
+        "unfolding_control",
+        "Control of generative methods by a classifier",
+        "Weights w = D/(1-D) of a classifier D between true and generated events of the "
+        "simulation, on events that did not train it; w is 1 for all with a perfect generator. "
+        "Quantiles of w, the largest one, and the effective sample size over that without w. "
+        "Errors: bootstrap over events; a quantile beyond which there is less than one event is a "
+        "limit.",
+        [
+            "Measurement, method",
+            "Given",
+            "Area under the curve",
+            *(f"{100 * float(part):g} %" for part in CONTROL_QUANTILES),
+            "Largest",
+            "Effective part [%]",
+        ],
+        rows,
+    )
+
+
+def _quantile(found: Numbers, part: str) -> Number:
+    limit = control_limit(found, part)
+    error = None if limit else found["quantile_errors"][part]
+    return Number(found["quantiles"][part], error, limit=limit)
+
+
+def control_limit(found: Numbers, part: str) -> Literal["lower", "upper"] | None:
+    """Say what a quantile of the weights of the control is a limit of; None: it is none.
+
+    With less than one event beyond it, it is the largest or smallest one.
+    """
+    if found["effective_events"] * min(float(part), 1.0 - float(part)) >= 1.0:
+        return None
+    return "lower" if float(part) > 0.5 else "upper"
 
 
 def coverage(covered: Sequence[Numbers]) -> Table:

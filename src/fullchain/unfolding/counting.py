@@ -29,8 +29,7 @@ def part(chosen: Flags, weight: Array) -> Part:
     """Give the weighted part of the chosen of n events, all (n), weights not negative.
 
     Where none or all are chosen the standard deviation would be 0 and say nothing: the error is
-    then the length of the interval of Clopper and Pearson (Biometrika 26 (1934) 404), 68.3 %, for
-    as many events as the weights are worth.
+    then that of `none_or_all`, for as many events as the weights are worth.
 
     Examples
     --------
@@ -43,4 +42,12 @@ def part(chosen: Flags, weight: Array) -> Part:
     if 0.0 < value < 1.0:
         return Part(value, float(np.sqrt((weight**2 * (chosen - value) ** 2).sum()) / total))
     worth = total**2 / float((weight**2).sum())
-    return Part(value, 1.0 - TAIL ** (1.0 / worth))
+    return Part(value, none_or_all(worth))
+
+
+def none_or_all(events: float) -> float:
+    """Give the length of the 68.3 % interval of Clopper and Pearson for none or all of n events.
+
+    Biometrika 26 (1934) 404.
+    """
+    return 1.0 - TAIL ** (1.0 / events)

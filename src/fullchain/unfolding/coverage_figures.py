@@ -4,12 +4,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from scipy.stats import norm, t
 
 from fullchain.plotting import FigureSet, label
 from fullchain.unfolding import looks
 from fullchain.unfolding.figures import COVERAGE, GENERATIVE
 from fullchain.unfolding.looks import Numbers
+
+CONTROL = (
+    " Last panel: weights w = D/(1-D) of a classifier between true (1) and generated (0) events of "
+    "the simulation, on events that trained neither; all are 1 with a perfect generator. Bins at "
+    "the ends hold what lies beyond."
+)
+"""Of the caption."""
 
 
 def draw(figures: FigureSet, covered: Sequence[Numbers]) -> None:
@@ -68,8 +76,11 @@ def draw_calibration(figures: FigureSet, several: Sequence[Numbers]) -> None:
     if not tested:
         return
     names = looks.observables(several)
-    fig, axes = looks.panels(len(names))
-    for name, ax in zip(names, axes, strict=True):
+    controlled = [one for one in tested if one["diagnosis"].get("control")]
+    fig, axes = looks.panels(len(names) + bool(controlled))
+    if controlled:
+        _control(axes[-1], controlled, several)
+    for name, ax in zip(names, axes, strict=False):
         for one in tested:
             found = one["diagnosis"].get("calibration", {}).get("observables", {}).get(name)
             if found is None:
@@ -101,5 +112,29 @@ def draw_calibration(figures: FigureSet, several: Sequence[Numbers]) -> None:
         f"Quantiles of the truth in posteriors, {one['measurement']}",
         "Where the true value of simulated events that were not trained on lies among the samples "
         "drawn from their posterior; with right posteriors it is uniform, whatever the prior. A "
-        f"heap at both ends says too narrow, one in the middle too wide. {looks.what(one)}.",
+        f"heap at both ends says too narrow, one in the middle too wide. {looks.what(one)}."
+        f"{CONTROL if controlled else ''}",
     )
+
+
+def _control(ax: Axes, controlled: Sequence[Numbers], several: Sequence[Numbers]) -> None:
+    """Draw the weights of the classifier between true and generated events."""
+    for one in controlled:
+        found = one["diagnosis"]["control"]
+        edges, counts = np.array(found["log10_edges"]), np.array(found["log10_counts"])
+        errors, look = np.array(found["log10_errors"]), looks.look(one["method"], several)
+        filled = counts > 0
+        ax.errorbar(
+            0.5 * (edges[1:] + edges[:-1])[filled], counts[filled],
+            yerr=np.stack([np.minimum(errors, 0.8 * counts), errors])[:, filled],
+            fmt=look["marker"], color=look["color"], markersize=4,
+            label=f"{one['method']}, AUC {found['auc']:.3f} ± {found['auc_error']:.3f}",
+        )  # fmt: skip
+    ax.set_xlim(edges[0], edges[-1])
+    looks.logarithmic(ax)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high * (high / low) ** (0.15 * len(controlled)))
+    ax.axvline(0.0, color="0.5", linewidth=1.0, zorder=0)
+    ax.set_xlabel(r"$\log_{10} w$, control")
+    ax.set_ylabel("part of the generated events")
+    ax.legend(fontsize=10, loc="upper left")

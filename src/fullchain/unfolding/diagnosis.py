@@ -13,7 +13,7 @@ from fullchain.unfolding.sample import Array
 
 Numbers = Mapping[str, Any]
 
-KEPT = ("outside_support", "outside_support_error", "stopped", "calibration")
+KEPT = ("outside_support", "outside_support_error", "stopped", "calibration", "control")
 """What is kept of a history as it is."""
 
 OF_ITERATIONS = (

@@ -9,13 +9,20 @@ from fullchain.saved_numbers import read_numbers
 from fullchain.stage_tables import write_tables
 from fullchain.step import Given, Input, Output
 from fullchain.unfolding import published
-from fullchain.unfolding.comparison_tables import tables
-from fullchain.unfolding.counting import Part
+from fullchain.unfolding.comparison_tables import control_limit, tables
+from fullchain.unfolding.counting import LIMITED, Part
 from fullchain.unfolding.spectrum_file import STAGE
 
 Numbers = Mapping[str, Any]
 
 BOOTSTRAP = "bootstrap"
+
+CONTROLLED = (
+    ("effective_part", "effective part of the weights w of the control"),
+    ("large_fraction", "part of the weights w of the control above 3"),
+    ("small_fraction", "part of the weights w of the control below 1/3"),
+)
+"""Numbers of the control, and what they are."""
 
 
 def main(
@@ -44,7 +51,7 @@ def main(
 
 def method_metrics(one: Numbers) -> list[Metric]:
     """Give the metrics of one method of one measurement, of its performance.json."""
-    found: list[Metric] = [*_outside_support(one)]
+    found: list[Metric] = [*_outside_support(one), *_control(one)]
     for name, observable in one["observables"].items():
         if observable["metric"]["truth"] is not None:
             found += _truth(one, name, observable)
@@ -73,6 +80,67 @@ def _outside_support(one: Numbers) -> Iterator[Metric]:
             f"{text}part of the data{words} {where}, detector level",
             note=f"{one['sizes']['data']} events",
         )
+
+
+def _control(one: Numbers) -> Iterator[Metric]:
+    """Weights of the classifier between true and generated events of the simulation."""
+    found = one["diagnosis"].get("control")
+    if not found or not found["learned"]:
+        return
+    key = f"{one['measurement']}.{one['method']}.control"
+    text = f"{one['measurement']}, {one['method']}: "
+    levels = "both levels" if found["given"] == "both" else "the particle level"
+    seen = f"{found['events']} events that did not train; a perfect generator has"
+    yield Metric(
+        f"{key}.auc",
+        found["auc"],
+        found["auc_error"],
+        "Hanley and McNeil",
+        f"{text}area under the curve, true against generated events, given {levels}",
+        note=f"{seen} 0.5",
+    )
+    for name, words in CONTROLLED:
+        value = found[name]
+        yield Metric(
+            f"{key}.{name}",
+            value["value"],
+            value["error"],
+            LIMITED if value["value"] == 0.0 else BOOTSTRAP,
+            f"{text}{words}, given {levels}",
+            note=f"{seen} {int(name == 'effective_part')}",
+        )
+    for part, value in found["quantiles"].items():
+        limit = control_limit(found, part)
+        yield Metric(
+            f"{key}.{_percent(part)}",
+            value,
+            0.0 if limit else found["quantile_errors"][part],
+            "largest or smallest of the events" if limit else BOOTSTRAP,
+            f"{text}{100 * float(part):g} % quantile of the weights w of the control, given "
+            f"{levels}",
+            note=f"{seen} 1",
+            limit=limit,
+        )
+    yield Metric(
+        f"{key}.largest",
+        found["largest"],
+        0.0,
+        "largest of the events",
+        f"{text}largest weight w of the control, given {levels}",
+        note=f"{seen} 1",
+        limit="lower",
+    )
+
+
+def _percent(part: str) -> str:
+    """Name of a quantile.
+
+    Examples
+    --------
+    >>> _percent("0.999")
+    'quantile_99_9'
+    """
+    return f"quantile_{100 * float(part):g}".replace(".", "_")
 
 
 def _truth(one: Numbers, name: str, observable: Numbers) -> Iterator[Metric]:

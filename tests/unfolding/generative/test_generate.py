@@ -280,7 +280,9 @@ def gaussian_problem(accepted: bool) -> tuple[Problem, np.ndarray]:
     ]
 
 
-def unfolded(problem: Problem, iterations: int) -> tuple[Any, np.ndarray, np.ndarray]:
+def unfolded(
+    problem: Problem, iterations: int, **changes: Any
+) -> tuple[Any, np.ndarray, np.ndarray]:
     how = FlowMatchingSettings.model_validate(
         {
             **METHODS["matching"],
@@ -299,6 +301,7 @@ def unfolded(problem: Problem, iterations: int) -> tuple[Any, np.ndarray, np.nda
             "layers": [48, 48, 48],
             "further_epochs": 30,
             "classifier": {},
+            **changes,
         }
     )
     found = fitted(
@@ -345,6 +348,39 @@ def test_fakes_and_inefficiency_are_corrected():
     assert (weight / inverse).sum() < 0.9 * len(truth)
     assert (weight / genuine).sum() > 1.1 * len(truth)
     assert moments(values, weight / inverse)[0] < known[0] - 0.09
+
+
+def two_peaks(rows: int, seed: int) -> Simulation:
+    """At -1 and 1, of width 0.2; all events pass both levels."""
+    rng = np.random.default_rng(seed)
+    truth = rng.choice([-1.0, 1.0], rows) + rng.normal(0, 0.2, rows)
+    everything = np.ones(rows, dtype=bool)
+    levels = [Level(one[:, None], everything) for one in (truth, truth + rng.normal(0, 0.7, rows))]
+    ids = np.stack([np.ones(rows, int), np.ones(rows, int), np.arange(rows)], axis=1)
+    return Simulation(("x",), *levels, np.ones(rows), ids)
+
+
+@pytest.mark.parametrize(("given", "left"), [("particle", 0.3), ("both", 0.6)])
+def test_the_control_mends_samples_of_a_bad_posterior(given, left):
+    """Hardly trained, samples are normal, and a third of them lies where no event is."""
+    data = two_peaks(2000, 2).reco.values
+    posed = Problem(two_peaks(2000, 1), Measured(("x",), data, np.ones(2000)))
+    training = {"epochs": 1, "batch_size": 256, "learning_rate": 1e-3}
+    bad = {"training": training, "further_epochs": 1}
+    control = {"given": given, "samples": 3}
+    found, values, weight = unfolded(posed, 0, **bad, control=control)
+    _, same, mended = unfolded(posed, 0, **bad, control={**control, "reweights": True})
+    np.testing.assert_array_equal(same, values)
+    # Each measured event keeps its sum; all pass, so that efficiencies are 1.
+    sums = [one.reshape(2000, 5).sum(axis=1) for one in (weight, mended)]
+    np.testing.assert_allclose(sums[1], sums[0], rtol=1e-6)
+    wrong, right = (np.average(np.abs(values) < 0.4, weights=one) for one in (weight, mended))
+    assert wrong > 0.2
+    assert right < left * wrong
+    record = generative_samples.unfolded(found, "gaussian", 1, 0)[1]["control"]
+    assert record["given"] == given and record["reweights"] is False
+    assert record["auc"] - 0.5 > 10 * record["auc_error"]
+    assert record["quantiles"]["0.1"] < 0.2
 
 
 def test_too_few_events_pass_both_levels():

@@ -144,12 +144,39 @@ def test_control_sees_a_wrong_width_and_mends_it(rng):
     good, bad = judged[1.0].record, judged[1.5].record
     assert abs(good["auc"] - 0.5) < 4 * good["auc_error"]
     assert bad["auc"] - 0.5 > 4 * bad["auc_error"]
-    assert good["effective_part"] > 0.97 > bad["effective_part"]
-    assert sum(bad["log10_counts"]) == pytest.approx(1, abs=0.01)
+    assert good["learned"] and bad["learned"]
+    parts = [one["effective_part"] for one in (good, bad)]
+    assert parts[0]["value"] > 0.97 > parts[1]["value"] + 4 * parts[1]["error"]
+    assert sum(bad["log10_counts"]) == pytest.approx(1)
+    assert bad["largest"] >= bad["quantiles"]["0.999"] > bad["quantiles"]["0.99"]
+    assert min(bad["quantile_errors"].values()) > 0
     assert bad["quantiles"]["0.01"] < good["quantiles"]["0.01"]
     weight = np.exp(judged[1.5].log_weights(generated[:, 0], detector))
     width = np.sqrt(np.average((generated[:, 0] - detector)[:, 0] ** 2, weights=weight))
     assert width == pytest.approx(1.0, abs=0.1)
+
+
+def test_errors_of_the_control_are_those_of_its_events(rng):
+    """The mean of 2500 weights has the error of any mean."""
+    ratio = np.exp(0.3 * rng.normal(size=2500))
+    found = classifier_control._spread(ratio, np.ones(2500), np.arange(2500), 3)
+    mean = len(classifier_control.TAIL) + classifier_control.SUMMARIES.index("mean")
+    assert found[mean] == pytest.approx(ratio.std() / 50, rel=0.25)
+    assert (found[: len(classifier_control.TAIL)] > 0).all()
+    # Four samples of an event that are alike say no more than one.
+    four = np.repeat(np.arange(2500), 4)
+    again = classifier_control._spread(np.repeat(ratio, 4), np.ones(10_000), four, 3)
+    assert again[mean] == pytest.approx(found[mean], rel=1e-6)
+
+
+def test_weights_beyond_the_histogram_are_in_its_last_bins(rng):
+    labels = np.repeat([1.0, 0.0], 500)
+    logits = np.where(labels == 0, 10.0, 12.0)
+    weight, event = np.ones(1000), np.tile(np.arange(500), 2)
+    found = classifier_control._record(logits, labels, weight, event, 3)
+    assert found["log10_counts"][-1] == pytest.approx(1)
+    assert found["small_fraction"] == {"value": 0.0, "error": pytest.approx(3.68e-3, rel=1e-2)}
+    assert found["events"] == 500 and found["effective_events"] == pytest.approx(500)
 
 
 def exact_iteration(mean: float, width: float, smearing: float, rounds: int) -> float:
