@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from flows import steps_running, wait_for
+from fullchain.unfolding import unfolded_record
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -46,6 +48,19 @@ def test_every_step_left_its_provenance(finished) -> None:
         *(f"ntuples.{way}" for way in ways),
     }
     assert recorded >= in_use - on_request
+
+
+def test_another_simulation_gives_every_method_an_uncertainty_of_the_model(finished) -> None:
+    for method in ("ibu", "unifold", "multifold", "omnifold", "cinn", "flow_matching"):
+        found = finished.json(f"unfolding/zjet/{method}/spectra.json")["spectra"]["published"]
+        for name, spectrum in found.items():
+            change = np.abs(spectrum["shifts"]["model_stressed"])
+            assert 0 < change.sum() < sum(spectrum["counts"]), (method, name)
+    record = finished.result("unfolding/zjet/multifold/hepdata")
+    table = yaml.safe_load((record / "mass.yaml").read_text())
+    errors = [one for bin_ in table["dependent_variables"][0]["values"] for one in bin_["errors"]]
+    assert "sys,model_stressed" in {one["label"] for one in errors}
+    assert list(unfolded_record.read(record / "unfolded.parquet").alternatives) == ["stressed"]
 
 
 def test_nothing_unfinished_is_left(finished) -> None:
