@@ -42,10 +42,10 @@ def development(contents: Sequence[Content]) -> Drawn:
         f"Development of showers, {contents[0]['set']}: generated ones (points) beside the full "
         "simulation (grey, with its error). Where depths of layers and the Moliere radius are "
         "known, depth of the maximum of the mean profile, and parts of the measured energy within "
-        "radii; part of the energy within a radius at the energy nearest to 100 GeV; relative "
-        "width of the response with the fit of its square by a^2/E + b^2, and both terms. "
-        "Errors by bootstrap, of the maximum from the covariance of layers. Open points: energies "
-        "that were not trained."
+        "radii; part of the energy within a radius less that of the simulation, at the energy "
+        "nearest to 100 GeV; relative width of the response with the fit of its square by "
+        "a^2/E + b^2, and both terms. Errors by bootstrap, of the maximum from the covariance of "
+        "layers. Open points: energies that were not trained."
     )
 
 
@@ -116,26 +116,26 @@ def _trained(content: Content, energy: float) -> bool:
 
 
 def _radial(ax: Axes, contents: Sequence[Content], styles: Styles) -> None:
+    """Draw how the part of the energy within a radius differs from that of the simulation."""
     known = contents[0]["physics"]["test"]
     unit = known["moliere_radius"]
     radii = np.array(known["radii"]) / (unit or 1.0)
     group = near(known)
-    value, error = np.array(group["within"]).T
-    ax.fill_between(radii, value - error, value + error, color="0.8", label=SIMULATION)
-    ax.plot(radii, value, color="0.5", linewidth=1.0)
+    expected, error = 100.0 * np.array(group["within"]).T
+    ax.fill_between(radii, -error, error, color="0.8", label=SIMULATION)
+    ax.axhline(0.0, color="0.5", linewidth=1.0)
     for content, style in zip(contents, styles, strict=True):
         own = content["physics"]["generated"]
         if not own["groups"]:
             continue
-        value, error = np.array(near(own)["within"]).T
+        value, error = 100.0 * np.array(near(own)["within"]).T
         ax.errorbar(
-            radii, value, yerr=error, color=style["color"], marker=style["marker"], markersize=4,
-            linestyle="", label=style["label"],
+            radii, value - expected, yerr=error, color=style["color"], marker=style["marker"],
+            markersize=4, linestyle="", label=style["label"],
         )  # fmt: skip
     ax.set_xscale("log")
-    ax.set_ylim(0.0, 1.08)
     ax.set_xlabel("radius [mm]" if unit is None else r"radius [$R_M$]")
-    ax.set_ylabel("part of the energy within radius", fontsize=11)
+    ax.set_ylabel("energy within radius, less simulated [%]", fontsize=11)
     ax.set_title(f"{group['energy'] / 1000.0:.3g} GeV", fontsize=11, loc="right")
 
 
@@ -157,7 +157,7 @@ def _resolution(ax: Axes, contents: Sequence[Content], styles: Styles) -> None:
 
 def _terms(ax: Axes, contents: Sequence[Content], styles: Styles) -> None:
     looked = [
-        (contents[0]["physics"]["test"], {"color": "0.3", "marker": "*", "label": SIMULATION})
+        (contents[0]["physics"]["test"], {"color": "0.6", "marker": "*", "label": SIMULATION})
     ] + [
         (content["physics"]["generated"], style)
         for content, style in zip(contents, styles, strict=True)
@@ -170,7 +170,8 @@ def _terms(ax: Axes, contents: Sequence[Content], styles: Styles) -> None:
         ax.errorbar(
             100.0 * a, 100.0 * b, xerr=100.0 * da, yerr=100.0 * db, color=style["color"],
             marker=style["marker"], linestyle="", label=style["label"],
+            markersize=14 if style["marker"] == "*" else 6,
         )  # fmt: skip
     ax.margins(0.15)
-    ax.set_xlabel(r"stochastic term [% $\sqrt{GeV}$]")
+    ax.set_xlabel(r"stochastic term [% GeV$^{1/2}$]")
     ax.set_ylabel("constant term [%]", fontsize=11)

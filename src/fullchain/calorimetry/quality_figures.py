@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from fullchain import plotting
 from fullchain.calorimetry.evaluation_looks import MARKERS, MODEL_COLOURS
@@ -168,7 +169,7 @@ def _solvers(ax: Axes, solvers: Sequence[Content]) -> None:
     for scan in solvers:
         name = f"{scan['model']}, " if len(solvers) > 1 else ""
         points = []
-        for method, (colour, marker, words) in LOOKS.items():
+        for number, (method, (colour, marker, words)) in enumerate(LOOKS.items()):
             some = [one for one in scan["points"] if one["method"].split(":")[0] == method]
             if not some:
                 continue
@@ -180,8 +181,8 @@ def _solvers(ax: Axes, solvers: Sequence[Content]) -> None:
             )  # fmt: skip
             for one, x, y in zip(some, time, value, strict=True):
                 ax.annotate(
-                    f"{one['evaluations']:.0f}", (x, y), xytext=(4, 4), textcoords="offset points",
-                    fontsize=9, color=colour,
+                    f"{one['evaluations']:.0f}", (x, y), xytext=(5, 10 * (number - 2)),
+                    textcoords="offset points", fontsize=9, color=colour,
                 )  # fmt: skip
             points += list(zip(time, value, strict=True))
         _front(ax, points, f"{name}front", least=0.0, color="0.1")
@@ -190,6 +191,10 @@ def _solvers(ax: Axes, solvers: Sequence[Content]) -> None:
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.margins(0.1)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
     ax.set_xlabel("CPU time for a shower [ms]")
     ax.set_ylabel("mean separation of layer radii")
     ax.legend(fontsize=10)
