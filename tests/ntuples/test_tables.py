@@ -377,12 +377,16 @@ def test_the_run_on_the_published_set_is_described(project: Path) -> None:
     assert len(settings.tagging.taggers["w_ten"].architecture.features) == 10  # type: ignore[union-attr]
     methods = settings.decorrelation
     assert methods is not None
-    assert methods.taggers == ("w_ten",)
+    assert methods.taggers == ("w_ten", "w_trees")
     assert {*methods.against, *settings.tagging.selection.ranges} <= there
     kinds = {one.method.kind for one in methods.classifiers.values()}
-    assert kinds >= {"disco", "mode", "adversary", "planing", "flow"}
+    assert kinds == {"disco", "mode", "adversary", "planing", "boosting", "flow"}
+    losses = {getattr(one.method, "loss", None) for one in methods.classifiers.values()}
+    assert losses == {None, "flatness", "uboost"}
+    fit = methods.evaluation.mass_fit
+    assert fit is not None and set(fit.expected or ()) == {"w", "qcd"}
     orders = {getattr(one.method, "order", None) for one in methods.classifiers.values()}
-    assert orders == {None, 0, 1, 2} and len(methods.variants) == 31
+    assert orders == {None, 0, 1, 2} and len(methods.variants) == 36
 
 
 @pytest.mark.workflow
@@ -410,8 +414,8 @@ def test_the_run_on_the_published_set_clusters_nothing(project: Path, tmp_path: 
     counts = dict(re.findall(r"^\s*(\w+) +(\d+)\s*$", done.stdout + done.stderr, re.MULTILINE))
     assert counts["ntuples_convert"] == "3" and counts["tagging_train"] == "9"
     assert counts["tagging_cost"] == "3"
-    # 30 variants that are trained, three times each; the flow of the mean and of each training.
-    assert counts["decorrelation_train"] == "90" and counts["decorrelation_flatten"] == "4"
+    # 35 variants that are trained, three times each; the flow of the mean and of each training.
+    assert counts["decorrelation_train"] == "105" and counts["decorrelation_flatten"] == "4"
     assert not {"jets_cluster", "tagging_perturb", "tagging_explain"} & set(counts)
 
 
