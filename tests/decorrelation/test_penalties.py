@@ -241,7 +241,7 @@ def test_planing_is_the_reweighting_of_the_tagger() -> None:
 @pytest.mark.parametrize(
     ("against", "reference", "message"),
     [
-        (["nonsense"], "flat", "cannot reweight nonsense"),
+        (["mass", "mass"], "flat", "planing: variables: each column once"),
         (["pt", "mass", "msoftdrop"], "flat", "3 variables"),
         (["mass"], "nobody", "no class is called 'nobody'"),
     ],

@@ -146,9 +146,9 @@ def test_rows_do_not_depend_on_each_other(kind: str, layers: str) -> None:
 
 @pytest.mark.parametrize("layers", ["last", "all"])
 def test_mean_and_variance_are_those_of_the_samples(layers: str) -> None:
-    tagger = tagger_of("mlp", layers)
+    tagger = tagger_of("pfn", layers)
     arrays = some_jets(tagger)
-    arrays["features"][3] = np.nan
+    arrays["constituents"][3] = 0.0
     found = posterior(tagger, arrays, CPU)
     samples = sampled_logits(tagger, tensors_of(arrays), range(7)).double().softmax(dim=2)
     kept = [0, 1, 2, 4]

@@ -67,7 +67,7 @@ def test_features_in_closed_form() -> None:
 def test_bad_columns_are_named() -> None:
     with pytest.raises(InputError, match="no column d2, n2"):
         high_level.inputs(SCALARS, ("mass", "d2", "n2"))
-    with pytest.raises(InputError, match="mass of jet 1 is inf"):
+    with pytest.raises(InputError, match="jet 1: mass is inf"):
         high_level.inputs(SCALARS | {"mass": np.array([1.0, np.inf, 2.0])}, ("mass",))
     with pytest.raises(InputError, match="tau32 is NaN for all"):
         high_level.measure(np.full((4, 1), np.nan), np.ones(4), ("tau32",))

@@ -9,10 +9,14 @@ import pyarrow.parquet
 import pytest
 
 from fullchain.errors import InputError
-from fullchain.tagging.jets_reading import FULL, TRACK, count, read, stream
+from fullchain.tagging.jets_reading import FULL, IDENTITY, TRACK, count, read, stream
 
 Write = Callable[..., Path]
 Toy = Callable[..., pyarrow.Table]
+
+
+def zero_pt(particle: dict[str, Any]) -> dict[str, Any]:
+    return {**particle, "pt": 0.0}
 
 
 def everything(scalars: dict[str, Any]) -> Any:
@@ -52,12 +56,25 @@ def test_files_of_awkward_read_the_same(toy: Toy, write_jets: Write, tmp_path: P
         np.testing.assert_array_equal(column, second.scalars[name])
 
 
-def test_jets_without_particles_and_files_without_jets(toy: Toy, write_jets: Write) -> None:
-    table = changed(toy(3, 5, signal=True), "constituents", 2, [])
+def test_files_without_jets_are_read(toy: Toy, write_jets: Write) -> None:
+    table = toy(3, 5, signal=True)
     path, empty = write_jets(table, "hole"), write_jets(table.slice(0, 0), "none")
     jets = read([empty, path, empty], ["weight"], 10, everything)
     assert len(jets) == 5 and count(empty) == 0
-    assert not jets.constituents[2].any() and jets.constituents[3].any()
+
+
+def test_a_jet_without_particles_is_named(toy: Toy, write_jets: Write) -> None:
+    table = toy(3, 25, signal=True)
+    nothing = changed(table, "constituents", 22, [])
+    path = write_jets(nothing, "nothing")
+    message = r"nothing\.parquet: the jet with run 1, .*event 22, .*jet 0, in row 22, has no part"
+    with pytest.raises(InputError, match=message):
+        list(stream(path, IDENTITY, 10, batch_rows=10))
+    # Who reads no particles does not need them.
+    assert sum(map(len, stream(path, IDENTITY, 0))) == 25
+    weak = changed(table, "constituents", 22, [zero_pt(table["constituents"][22].as_py()[0])])
+    with pytest.raises(InputError, match=r"weak\.parquet: jet 2, in row 22, has no particles"):
+        list(stream(write_jets(weak, "weak"), [], 10, batch_rows=10))
 
 
 def test_only_jets_that_pass_are_kept_in_order(toy: Toy, write_jets: Write) -> None:

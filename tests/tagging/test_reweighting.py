@@ -2,8 +2,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from fullchain.tagging.reweighting import training_weights
+from fullchain.tagging.reweighting_settings import ReweightingSettings
 
 RNG = np.random.default_rng(0)
 ROWS = 6000
@@ -85,3 +87,49 @@ def test_five_classes_get_one_sum_and_one_spectrum() -> None:
     for count in counts:
         np.testing.assert_allclose(count, counts[3], rtol=1e-9)
     assert found.mean() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("reference", ["flat", "signal"])
+def test_jets_where_a_variable_does_not_exist_have_a_bin_of_their_own(reference: Any) -> None:
+    tau32 = np.where(RNG.random(ROWS) < np.where(IS_SIGNAL, 0.05, 0.3), np.nan, PT / 1000)
+    found = weights(reference, columns={"tau32": tau32})
+    missing = np.isnan(tau32)
+    parts = [
+        found[chosen & missing].sum() / found[chosen].sum() for chosen in (IS_SIGNAL, ~IS_SIGNAL)
+    ]
+    assert parts[0] == pytest.approx(parts[1])
+    if reference == "flat":
+        # One bin like the ten others.
+        assert parts[0] == pytest.approx(1 / 11)
+    # The others are as they would be without them.
+    edges = np.linspace(np.nanmin(tau32), np.nanmax(tau32), 11)
+    counts = [
+        np.histogram(tau32[chosen & ~missing], edges, weights=found[chosen & ~missing])[0]
+        for chosen in (IS_SIGNAL, ~IS_SIGNAL)
+    ]
+    np.testing.assert_allclose(counts[0], counts[1])
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [(np.nan, "tau32 is NaN for all jets"), (np.inf, "tau32 is infinite")]
+)
+def test_a_variable_that_is_no_number_is_named(value: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        weights("signal", columns={"pt": PT, "tau32": np.full(ROWS, value)})
+
+
+def test_three_variables_at_once() -> None:
+    columns = {"pt": PT, "eta": ETA, "width": RNG.random(ROWS)}
+    found = weights("signal", columns=columns, bins=3)
+    for chosen in (columns["width"] > 0.5, ETA > 0, PT > 600):
+        parts = [found[mine & chosen].sum() / found[mine].sum() for mine in (IS_SIGNAL, ~IS_SIGNAL)]
+        assert parts[0] == pytest.approx(parts[1], abs=0.05)
+
+
+def test_settings_take_any_columns_as_far_as_bins_hold() -> None:
+    names = ("pt", "eta", "my_branch", "width")
+    assert ReweightingSettings(variables=names).variables == names
+    with pytest.raises(ValidationError, match=r"20 bins in each of 5 are 3200000 joint bins"):
+        ReweightingSettings(variables=(*names, "mass"))
+    with pytest.raises(ValidationError, match="each column once"):
+        ReweightingSettings(variables=("pt", "pt"))

@@ -200,6 +200,111 @@ def test_every_architecture_trains_and_is_exported(
         np.testing.assert_allclose(score, found[:number, 0], atol=1e-5)
     metadata = session.get_modelmeta().custom_metadata_map
     assert json.loads(metadata["fields"]) == list(view_of(trained.settings).fields)
+    # The least that a jet can be: no particles, no declustering, no observable that exists.
+    least = {"constituents": 0.0, "mask": False, "features": np.nan}
+    for name, array in arrays.items():
+        array[[3, 70]] = least.get(name, array[[3, 70]])
+    found = probabilities(trained.tagger, arrays, torch.device("cpu"))
+    nothing = np.isin(np.arange(250), [3, 70]) & ("constituents" in arrays)
+    np.testing.assert_array_equal(np.isnan(found[:, 0]), nothing)
+    (score,) = session.run(["score"], arrays)
+    np.testing.assert_allclose(score, found[:, 0], atol=1e-5, equal_nan=True)
+
+
+def test_jets_of_one_particle_have_an_empty_lund_plane_and_a_score(
+    toy: Callable[..., Any], write_jets: Callable[..., Path], values: Values, tmp_path: Path
+) -> None:
+    architecture = {"kind": "lund", **ARCHITECTURES["lund"]}
+    values = changed(values, architecture=architecture, classes=TASKS["top"], n_constituents=12)
+    values["tagging"]["training"]["epochs"] = 1
+    files = {}
+    for seed, name in enumerate(("tt", "qcd")):
+        table = toy(seed, 300, signal=name == "tt")
+        place = table.schema.get_field_index("constituents")
+        lists = table.column("constituents").to_pylist()
+        # A tenth of the jets: in each part of the events.
+        single = [one[:1] if row % 10 == 0 else one for row, one in enumerate(lists)]
+        field = table.schema.field("constituents")
+        column = pyarrow.array(single, type=field.type)
+        files[name] = write_jets(table.set_column(place, field, column), f"single_{name}")
+    model = run_training(tmp_path, files, values)
+    scores = {name: tmp_path / f"{name}.parquet" for name in files}
+    for name, path in scores.items():
+        predict.main(
+            jets=[files[name]], sample=name, models=[model], scores=path, settings=Given(values)
+        )
+        found = pyarrow.parquet.read_table(path).column("score").to_numpy()
+        # Nothing tells them apart, so that they have one score.
+        assert np.isfinite(found).all() and len(set(found[::10])) == 1 and len(set(found)) > 200
+    given = {
+        "jets": list(files.values()),
+        "samples": list(files),
+        "tagger": "pfn",
+        "performance": tmp_path / "performance.json",
+        "settings": Given(values),
+    }
+    evaluate.main(scores=list(scores.values()), **given)
+    assert json.loads(given["performance"].read_text())["jets"]["top"] > 20
+    table = pyarrow.parquet.read_table(scores["tt"])
+    table = table.set_column(
+        table.schema.get_field_index("score"),
+        table.schema.field("score"),
+        pyarrow.array(np.full(300, np.nan, np.float32), from_pandas=False),
+    )
+    pyarrow.parquet.write_table(table, scores["tt"])
+    with pytest.raises(InputError, match=r"tt\.parquet: the jet with run 1, .*event .* no score"):
+        evaluate.main(scores=list(scores.values()), **given)
+
+
+@pytest.mark.parametrize("column", ["tau32", "msoftdrop"])
+def test_an_infinite_observable_is_named_with_file_and_jet(
+    column: str,
+    toy: Callable[..., Any],
+    write_jets: Callable[..., Path],
+    values: Values,
+    files: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    table = toy(2, 250, signal=True)
+    numbers = table.column(column).to_numpy().copy()
+    numbers[np.abs(table.column("eta").to_numpy()) < 1] = np.inf
+    place = table.schema.get_field_index(column)
+    own = write_jets(table.set_column(place, column, pyarrow.array(numbers)), f"infinite_{column}")
+    # As an observable of the tagger, and as one whose spectrum is changed.
+    sizes = {"kind": "mlp", "layers": [8], "dropout": [0.0], "features": ["mass", "tau32"]}
+    values = changed(
+        values,
+        architecture=sizes,
+        classes=TASKS["top"],
+        reweighting={"variables": ["pt", "msoftdrop"], "bins": 2},
+    )
+    message = rf"infinite_{column}\.parquet: the jet with run 1, .*event \d+, .*: {column} is inf"
+    with pytest.raises(InputError, match=message):
+        run_training(tmp_path, {**files, "tt": own}, values)
+
+
+def test_a_spectrum_may_be_of_an_observable_that_some_jets_do_not_have(
+    toy: Callable[..., Any], write_jets: Callable[..., Path], values: Values, tmp_path: Path
+) -> None:
+    values = changed(
+        values, classes=TASKS["top"], reweighting={"variables": ["npu", "tau32"], "bins": 3}
+    )
+    values["tagging"]["training"]["epochs"] = 1
+    files = {}
+    for seed, name in enumerate(("tt", "qcd")):
+        table = toy(seed, 300, signal=name == "tt")
+        numbers = table.column("tau32").to_numpy().copy()
+        numbers[:: 3 + 2 * seed] = np.nan
+        place = table.schema.get_field_index("tau32")
+        column = pyarrow.array(numbers, from_pandas=False)
+        files[name] = write_jets(table.set_column(place, "tau32", column), f"undefined_{name}")
+    model = run_training(tmp_path, files, values)
+    history = json.loads((tmp_path / "history.json").read_text())
+    assert np.isfinite(history["train"][0]["loss"])
+    found = values["tagging"]["taggers"]["pfn"] | {"reweighting": {"variables": ["nonsense"]}}
+    values["tagging"]["taggers"]["pfn"] = found
+    with pytest.raises(InputError, match=r"undefined_tt\.parquet: no column nonsense"):
+        run_training(model.parent / "other", files, values)
 
 
 def test_every_architecture_has_been_tried() -> None:
@@ -231,9 +336,11 @@ def test_measured_scales_are_those_of_each_view(
     shift = trained.tagger.standardise.subtract.numpy()
     # Masses in GeV, tau32 of order one.
     assert 50 < shift[0] < 200 and 0.4 < shift[1] < 0.8
-    arrays["features"][3] = np.nan
+    # That no observable exists is something to know of a jet: it has the score of the medians.
+    arrays["features"][3], arrays["features"][4] = np.nan, shift
     found = probabilities(trained.tagger, arrays, torch.device("cpu"))
-    assert np.isnan(found[3]).all() and np.isfinite(found[4]).all()
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found[3], found[4])
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """Planing: training weights after which the classes have the same distribution of the mass."""
 
 from collections.abc import Sequence
-from typing import get_args
+
+from pydantic import ValidationError
 
 from fullchain.decorrelation.method_settings import PlaningSettings
 from fullchain.errors import InputError
-from fullchain.tagging.reweighting_settings import ReweightingSettings, Variable
+from fullchain.tagging.reweighting_settings import ReweightingSettings
 from fullchain.tagging.settings import TaggerSettings
 
 
@@ -21,15 +22,9 @@ def planed(
     Raises
     ------
     InputError
-        More than two variables, or one that is not among those of the reweighting.
+        More than two variables, one of them twice, more joint bins than can be filled, or a
+        reference that is no class.
     """
-    known = get_args(Variable)
-    unknown = [name for name in against if name not in known]
-    if unknown:
-        raise InputError(
-            f"planing cannot reweight {', '.join(unknown)}: decorrelation.against may name "
-            f"{', '.join(known)}"
-        )
     if len(against) > 2:
         raise InputError(
             f"planing in {len(against)} variables would leave nearly all joint bins empty: name "
@@ -40,10 +35,14 @@ def planed(
             f"planing: reference: no class is called {method.reference!r}; known are flat, "
             f"signal, {', '.join(tagger.classes)}"
         )
-    reweighting = ReweightingSettings(
-        reference=method.reference,
-        variables=tuple(against),
-        bins=method.bins,
-        largest=method.largest,
-    )
+    try:
+        reweighting = ReweightingSettings(
+            reference=method.reference,
+            variables=tuple(against),
+            bins=method.bins,
+            largest=method.largest,
+        )
+    except ValidationError as problem:
+        why = problem.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InputError(f"planing: {why} (decorrelation.against)") from None
     return tagger.model_copy(update={"reweighting": reweighting})

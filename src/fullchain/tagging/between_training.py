@@ -92,13 +92,12 @@ def find_working_point(tagger: Tagger, validation: Batch, place: torch.device) -
     arrays = {name: validation[name].numpy() for name in tagger.view.examples}
     target, weight = validation["target"].numpy(), validation["weight"].double().numpy()
     second = validation[SECOND].numpy() > 0
-    known = ~tagger.view.empty(arrays)
     losses = np.empty((2, len(POINTS)))
     for index, r in enumerate(POINTS):
         chances = probabilities(tagger, at_parameter(arrays, float(r)), place)
-        found = cross_entropy(chances[known].astype(float), target[known])
-        for row, mine in enumerate((~second[known], second[known])):
-            losses[row, index] = np.average(found[mine], weights=weight[known][mine])
+        found = cross_entropy(chances.astype(float), target)
+        for row, mine in enumerate((~second, second)):
+            losses[row, index] = np.average(found[mine], weights=weight[mine])
     tagger.to("cpu")
     value = least_regret(POINTS, losses[0], losses[1])
     tagger.set_working_point(value)

@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -42,9 +41,9 @@ class Conditioned(View):
         """Give the tensors of some jets, as arrays, without the parameter."""
         return self.view.arrays(jets)
 
-    def empty(self, arrays: Arrays) -> npt.NDArray[np.bool_]:
-        """Tell which jets have nothing to look at."""
-        return self.view.empty(arrays)
+    def blanked(self, values: Tensor, tensors: Tensors) -> Tensor:
+        """Put NaN where a jet has nothing to look at."""
+        return self.view.blanked(values, tensors)
 
     def augmented(self, tensors: Tensors) -> Tensors:
         """Give the tensors of jets that are as likely as these."""

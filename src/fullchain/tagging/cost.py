@@ -5,7 +5,7 @@ is made of them.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,7 +49,7 @@ def main(
             "size": complexity.size(first),
             # First, so that no memory is lying about that an earlier measurement left.
             "torch": _measured(_torch([one.tagger for one in trained]), arrays, how),
-            "onnxruntime": _measured(_onnx(onnx, how.threads), arrays, how),
+            "onnxruntime": _measured(_onnx(onnx, how.threads, arrays), arrays, how),
             "operations": complexity.operations(first, _tensors(arrays, min(how.flop_jets, rows))),
             "threads": how.threads,
             "jets": rows,
@@ -82,7 +82,7 @@ def _torch(taggers: Sequence[Tagger]) -> Apply:
     return apply
 
 
-def _onnx(path: Path, threads: int) -> Apply:
+def _onnx(path: Path, threads: int, example: Arrays) -> Apply:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -91,6 +91,7 @@ def _onnx(path: Path, threads: int) -> Apply:
     except Exception as problem:
         # The kinds of error of onnxruntime have no common class but Exception.
         raise InputError(f"{path}: not an ONNX file that can be run ({problem})") from None
+    _check_inputs(path, session, example)
     names = [one.name for one in session.get_inputs()]
 
     def apply(arrays: Arrays) -> object:
@@ -99,12 +100,50 @@ def _onnx(path: Path, threads: int) -> Apply:
     return apply
 
 
+def _check_inputs(path: Path, session: Any, example: Arrays) -> None:
+    """Raise InputError where a graph does not take what the tagger sees of jets, or has no score.
+
+    Where a size is not fixed in the graph, such as the number of jets, any is right.
+    """
+    found = {one.name: (one.type, tuple(one.shape[1:])) for one in session.get_inputs()}
+    expected = {
+        name: (_TYPES[array.dtype.name], array.shape[1:]) for name, array in example.items()
+    }
+    if found.keys() == expected.keys() and all(
+        kind == found[name][0] and _fits(found[name][1], shape)
+        for name, (kind, shape) in expected.items()
+    ):
+        if "score" in {one.name for one in session.get_outputs()}:
+            return
+        raise InputError(f"{path}: has no output score; export the tagger again")
+    raise InputError(
+        f"{path}: takes {_listed(found)} of each jet, but the tagger in model.pt sees "
+        f"{_listed(expected)}: it is of another tagger; export it again"
+    )
+
+
+_TYPES = {"float32": "tensor(float)", "bool": "tensor(bool)", "int32": "tensor(int32)"}
+"""What onnxruntime calls the types of the arrays of a view."""
+
+_Sizes = tuple[int | str | None, ...]
+
+
+def _fits(found: _Sizes, wanted: _Sizes) -> bool:
+    return len(found) == len(wanted) and all(
+        not isinstance(one, int) or one == other for one, other in zip(found, wanted, strict=True)
+    )
+
+
+def _listed(inputs: Mapping[str, tuple[str, _Sizes]]) -> str:
+    return ", ".join(f"{name} {kind} {list(sizes)}" for name, (kind, sizes) in inputs.items())
+
+
 def _tensors(arrays: Arrays, rows: int | None = None) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(values[:rows]) for name, values in arrays.items()}
 
 
 def _arrays(paths: list[Path], tagger: Tagger, rows: int, seed: int) -> Arrays:
-    """Inputs of nominal jets, as many from each file; those that look empty are left out.
+    """Inputs of nominal jets, as many from each file.
 
     Raises InputError where there are none.
     """
@@ -122,8 +161,7 @@ def _arrays(paths: list[Path], tagger: Tagger, rows: int, seed: int) -> Arrays:
             batch_rows=max(share, 64),
         ):
             arrays = view.arrays(batch.where(batch.scalars["variation"] == "nominal"))
-            full = ~view.empty(arrays)
-            pieces.append({name: values[full][: share - found] for name, values in arrays.items()})
+            pieces.append({name: values[: share - found] for name, values in arrays.items()})
             found += len(next(iter(pieces[-1].values())))
             if found >= share:
                 break

@@ -357,5 +357,5 @@ def as_trained(
     except ValueError as problem:
         raise InputError(
             f"jets with the weights of training: {problem}; make more events, or take fewer "
-            "tagging.taggers.*.reweighting.bins"
+            "tagging.taggers.*.reweighting.bins or other variables"
         ) from None

@@ -181,7 +181,7 @@ def _measured(
     axis = np.stack([jets.scalars["eta"], jets.scalars["phi"]], axis=1)
     values = constituent_observables.observables(jets.constituents, axis, own, beta)
     if others:
-        found = high_level.inputs(jets.scalars, others)
+        found = high_level.inputs(jets.scalars, others, jets.named)
         values |= {name: found[:, place].astype(float) for place, name in enumerate(others)}
     return {
         "arrays": view.arrays(Jets(jets.scalars, np.ascontiguousarray(seen))),

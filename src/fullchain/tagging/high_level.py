@@ -5,7 +5,7 @@ particle) and are NaN. The network sees the median of the training jets there, a
 learn on which side of a cut such jets belong.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,11 @@ def columns(features: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
-def inputs(scalars: Mapping[str, Array], features: Sequence[str]) -> NDArray[np.float32]:
+def inputs(
+    scalars: Mapping[str, Array],
+    features: Sequence[str],
+    named: Callable[[int], str] = "jet {}".format,
+) -> NDArray[np.float32]:
     """Features of jets, shape (jets, features); NaN where one does not exist.
 
     Parameters
@@ -43,6 +47,8 @@ def inputs(scalars: Mapping[str, Array], features: Sequence[str]) -> NDArray[np.
         Columns of the jets, each of shape (jets,).
     features
         Names, as in `mlp_settings.Feature`.
+    named
+        Says which jet the one at a place is, for messages.
 
     Raises
     ------
@@ -57,8 +63,8 @@ def inputs(scalars: Mapping[str, Array], features: Sequence[str]) -> NDArray[np.
     if len(wrong):
         jet, index = wrong[0]
         raise InputError(
-            f"{features[index]} of jet {jet} is {result[jet, index]} ({len(wrong)} such values); "
-            "make the jets again"
+            f"{named(int(jet))}: {features[index]} is {result[jet, index]} ({len(wrong)} such "
+            "values in this batch); correct the jets, or make them again"
         )
     return result
 

@@ -38,11 +38,12 @@ class Jets:
 
     `scalars` maps column names to arrays of shape (jets,). `constituents` has shape
     (jets, particles, fields), particles in falling pT, zero where there is none; the first four
-    fields are pT [GeV], eta, phi, mass [GeV].
+    fields are pT [GeV], eta, phi, mass [GeV]. `file` is where they are from, for messages.
     """
 
     scalars: Scalars
     constituents: npt.NDArray[np.float32]
+    file: str = ""
 
     def __len__(self) -> int:
         return len(self.constituents)
@@ -50,12 +51,22 @@ class Jets:
     def where(self, keep: npt.NDArray[np.bool_]) -> "Jets":
         """Give the jets for which `keep` is true."""
         scalars = {name: column[keep] for name, column in self.scalars.items()}
-        return Jets(scalars, self.constituents[keep])
+        return Jets(scalars, self.constituents[keep], self.file)
+
+    def named(self, place: int) -> str:
+        """Say which jet the one at `place` is: its file, and its identity as far as it was read."""
+        return f"{self.file or 'jets'}: {named_jet(self.scalars, place)}"
 
     def jet_momentum(self) -> npt.NDArray[np.float32]:
         """pT [GeV], eta, phi, mass [GeV] of the jets, shape (jets, 4)."""
         columns = [self.scalars[name].astype(np.float32) for name in FOUR_MOMENTUM]
         return np.stack(columns, axis=1)
+
+
+def named_jet(scalars: Scalars, place: int) -> str:
+    """Identity of the jet at `place`, as far as its columns are there, for messages."""
+    known = [f"{name} {scalars[name][place]}" for name in IDENTITY if name in scalars]
+    return f"the jet with {', '.join(known)}" if known else f"jet {place}"
 
 
 def concatenate(pieces: Sequence[Jets]) -> Jets:
@@ -100,7 +111,7 @@ def stream(
     ------
     InputError
         The file is none of these, misses a column, or has a value that is not finite in a
-        four-momentum or in a track of a particle.
+        four-momentum or in a track of a particle, or a jet without particles.
     """
     if _is_root(path):
         from fullchain.tagging import root_jets
@@ -124,7 +135,10 @@ def stream(
                 if n_constituents
                 else np.zeros((batch.num_rows, 0, len(fields)), dtype=np.float32)
             )
-            yield Jets(scalars, padded)
+            jets = Jets(scalars, padded, str(path))
+            if n_constituents:
+                _check_particles(jets, row)
+            yield jets
 
 
 def read(
@@ -224,6 +238,16 @@ def _check_finite(path: Path, name: str, values: npt.NDArray[Any], first_row: in
         raise InputError(
             f"{path}: {name} is {values[bad[0]]} in row {first_row + bad[0]}"
             f" ({len(bad)} such rows in this batch); make the jets again"
+        )
+
+
+def _check_particles(jets: Jets, first_row: int) -> None:
+    """Raise InputError for a jet without particles: it would be taken for one of padding alone."""
+    bad = np.flatnonzero(~(jets.constituents[..., 0] > 0).any(axis=1))
+    if len(bad):
+        raise InputError(
+            f"{jets.named(int(bad[0]))}, in row {first_row + bad[0]}, has no particles with pT "
+            f"above zero ({len(bad)} such jets in this batch); make the jets again, or leave it out"
         )
 
 

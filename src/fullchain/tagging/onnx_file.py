@@ -21,18 +21,20 @@ from fullchain.tagging.tagger import Tagger
 class _Probabilities(nn.Module):
     """What goes into the file: the probability of the signal, and of all classes.
 
-    Of several trainings of a tagger it is their mean.
+    Of several trainings of a tagger it is their mean. A jet that has nothing to look at gets NaN,
+    as from `tagger.probabilities`.
     """
 
     def __init__(self, taggers: Sequence[Any]) -> None:
         super().__init__()
         self.taggers = nn.ModuleList(taggers)
-        self.names = list(taggers[0].view.examples)
+        self.view = taggers[0].view
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
-        named = dict(zip(self.names, tensors, strict=True))
+        named = dict(zip(self.view.examples, tensors, strict=True))
         found = [torch.softmax(tagger(named), dim=1) for tagger in self.taggers]
         probabilities = torch.stack(found).mean(dim=0) if len(found) > 1 else found[0]
+        probabilities = self.view.blanked(probabilities, named)
         return probabilities[:, 0], probabilities
 
 

@@ -66,7 +66,8 @@ def posterior(
         for first in range(0, samples, TOGETHER):
             numbers = range(first, min(first + TOGETHER, samples))
             logits = sampled_logits(tagger, tensors, [MEAN, *numbers] if not first else numbers)
-            found = torch.softmax(logits.double(), dim=2).cpu().numpy()
+            chances = torch.softmax(logits.double(), dim=2)
+            found = tagger.view.blanked(chances, tensors).cpu().numpy()
             if not first:
                 at_mean[chosen], found = found[0], found[1:]
             mean[chosen] += found.sum(axis=0)
@@ -74,9 +75,6 @@ def posterior(
             squares[chosen] += ((found - at_mean[chosen]) ** 2).sum(axis=0)
     mean /= samples
     variance = (squares - samples * (mean - at_mean) ** 2) / (samples - 1)
-    nothing = tagger.view.empty(arrays)
-    for values in (mean, variance, at_mean):
-        values[nothing] = np.nan
     return Posterior(mean, np.maximum(variance, 0.0), at_mean)
 
 

@@ -1,6 +1,6 @@
 """Training weights that take the spectrum of the classes out of what a tagger can learn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,7 @@ def training_weights(
     reference
         Spectrum that all classes are brought to.
     bins
-        Equal bins per variable over the range of the jets.
+        Equal bins per variable over the range of the jets, and one for those where it is NaN.
     largest
         Largest factor on a jet, in units of the median factor of its class: a lone jet in a bin
         must not dominate a batch.
@@ -72,12 +72,13 @@ def training_weights(
     Raises
     ------
     ValueError
-        The weights of a class do not sum to a positive number.
+        The weights of a class do not sum to a positive number; a variable is infinite, or NaN for
+        all jets.
     """
     result = np.asarray(weight, dtype=float).copy()
     members = [target == number for number in range(classes)]
     if reference != "none":
-        index, cells = _cells(list(columns.values()), bins)
+        index, cells = _cells(columns, bins)
         goal = np.ones(cells)
         if reference != "flat":
             chosen = members[int(reference)]
@@ -93,13 +94,23 @@ def training_weights(
     return result
 
 
-def _cells(variables: Sequence[npt.NDArray[Any]], bins: int) -> tuple[npt.NDArray[np.intp], int]:
-    """Number the cell that each jet is in, and give the number of cells."""
-    index = np.zeros(len(variables[0]), dtype=np.intp)
-    for values in variables:
-        edges = np.linspace(values.min(), values.max(), bins + 1)[1:-1]
-        index = index * bins + np.searchsorted(edges, values, side="right")
-    return index, bins ** len(variables)
+def _cells(columns: Mapping[str, npt.NDArray[Any]], bins: int) -> tuple[npt.NDArray[np.intp], int]:
+    """Number the cell that each jet is in, and give the number of cells.
+
+    Where a variable is NaN, as tau32 is where tau2 is zero, is a bin after the others.
+    """
+    index: npt.NDArray[np.intp] = np.zeros(len(next(iter(columns.values()))), dtype=np.intp)
+    for name, values in columns.items():
+        exists = ~np.isnan(values)
+        known = values[exists]
+        if not len(known):
+            raise ValueError(f"{name} is NaN for all jets")
+        if np.isinf(known).any():
+            raise ValueError(f"{name} is infinite for {int(np.isinf(known).sum())} jets")
+        edges = np.linspace(known.min(), known.max(), bins + 1)[1:-1]
+        own = np.where(exists, np.searchsorted(edges, values, side="right"), bins)
+        index = index * (bins + 1) + own
+    return index, (bins + 1) ** len(columns)
 
 
 def _spectrum(index: npt.NDArray[np.intp], cells: int, weight: Array) -> Array:

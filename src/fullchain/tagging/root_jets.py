@@ -15,7 +15,7 @@ says.
 import difflib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -111,7 +111,8 @@ def stream(
             for first, arrays in tree.batches(wanted, n_constituents, fields, batch_rows):
                 kind = observable_jets if tree.is_table else jetclass_jets
                 entries = kind.Entries(source.files.name, first, arrays)
-                yield entries.jets(wanted, n_constituents, fields)
+                jets = entries.jets(wanted, n_constituents, fields)
+                yield replace(jets, file=source.files.name)
 
 
 class _Tree:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fullchain.errors import InputError
 from fullchain.learning import roc
 from fullchain.tagging import score_files, selection
+from fullchain.tagging.jets_reading import named_jet
 from fullchain.tagging.selection_settings import SelectionSettings
 from fullchain.tagging.settings import TaggerSettings
 
@@ -129,6 +130,7 @@ def read(
             if splits is not None and taken in tagger.training_samples:
                 keep &= np.isin(batch["split"], splits)
             kept = {name: column[keep] for name, column in batch.items()}
+            _check_scored(files[taken][1], kept, own or [score_files.SCORE])
             kept["target"], kept["sample"] = target[keep], np.full(int(keep.sum()), number)
             pieces.append(kept)
     if not pieces:
@@ -136,14 +138,21 @@ def read(
     found = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     shape = (len(found["target"]), len(classes))
     every = [score_files.class_probabilities(found, one, classes) for one in single]
-    result = ScoredJets(
+    return ScoredJets(
         found,
         found.pop("target"),
         roc.event_numbers(*(found[name] for name in ("sample", *IDENTITY))),
         score_files.class_probabilities(found, own or [score_files.SCORE], classes),
         np.stack(every) if every else np.empty((0, *shape)),
     )
-    bad = int((~np.isfinite(result.probabilities)).any(axis=1).sum())
-    if bad:
-        raise InputError(f"{bad} jets have no score; predict again")
-    return result
+
+
+def _check_scored(path: Path, jets: Columns, names: Sequence[str]) -> None:
+    """Raise InputError where a score is NaN: the tagger diverged, or there was nothing to see."""
+    bad = np.flatnonzero(~np.isfinite(np.stack([jets[name] for name in names])).all(axis=0))
+    if len(bad):
+        raise InputError(
+            f"{path}: {named_jet(jets, int(bad[0]))} has no score ({len(bad)} such jets in this "
+            "batch); see that its inputs are numbers and that the loss of the tagger is one "
+            "(history.json), then train or predict again"
+        )

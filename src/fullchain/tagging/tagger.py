@@ -160,9 +160,9 @@ def probabilities(
 ) -> npt.NDArray[np.float32]:
     """Probability of each class for each jet, shape (jets, classes), for classes of equal size.
 
-    A jet that has nothing to look at gets NaN: a number would look like an answer. Of a Bayesian
-    tagger it is the mean over the samples of its weights. Between two generators `arrays` may have
-    r of each jet; without, it is at the working point.
+    A jet that has nothing to look at gets NaN (`View.blanked`). Of a Bayesian tagger it is the mean
+    over the samples of its weights. Between two generators `arrays` may have r of each jet;
+    without, it is at the working point.
     """
     if tagger.bayesian is not None:
         from fullchain.tagging.posterior import posterior
@@ -170,9 +170,7 @@ def probabilities(
         return posterior(tagger, arrays, device, batch_size).mean.astype(np.float32)
     tagger.to(device).eval()
     pieces = [
-        torch.softmax(tagger(tensors), dim=1).cpu().numpy()
+        tagger.view.blanked(torch.softmax(tagger(tensors), dim=1), tensors).cpu().numpy()
         for _, tensors in batches(tagger, arrays, device, batch_size)
     ]
-    result = np.concatenate(pieces) if pieces else np.empty((0, tagger.classes), dtype=np.float32)
-    result[tagger.view.empty(arrays)] = np.nan
-    return result
+    return np.concatenate(pieces) if pieces else np.empty((0, tagger.classes), dtype=np.float32)

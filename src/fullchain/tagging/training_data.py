@@ -99,7 +99,8 @@ def training_tensors(
     Raises
     ------
     InputError
-        A class has no jets, or none in a fold or a part; a column that weights need is not finite.
+        A class has no jets, or none in a fold or a part; a column that weights need is infinite, or
+        NaN where it must exist.
     """
     if training.rows_folder == "temporary":
         folder = Path(tempfile.gettempdir())
@@ -166,7 +167,8 @@ def _weights(columns: Arrays, tagger: TaggerSettings) -> npt.NDArray[np.float64]
         return tagger_weights(columns, tagger)
     except ValueError as problem:
         raise InputError(
-            f"training weights: {problem}; look at the column weight of the jets"
+            f"training weights: {problem}; look at the column weight of the jets and at those of "
+            "tagging.taggers.*.reweighting.variables"
         ) from None
 
 
@@ -199,7 +201,12 @@ def _inside(path: Path, task: Task, view: View) -> Iterator[tuple[Jets, int]]:
         view.n_constituents,
         fields=view.fields,
         variation="nominal",
-        required=(*view.columns, *task.window.ranges, *task.against),
+        required=(
+            *view.columns,
+            *task.window.ranges,
+            *task.against,
+            *task.tagger.reweighting.variables,
+        ),
     ):
         inside = selection.in_window(batch.scalars, task.window)
         nominal = batch.scalars["variation"] == "nominal"
@@ -236,19 +243,25 @@ def _keep(jets: Jets, sample: str, task: Task, view: View, kept: _Kept) -> None:
         chosen = jets.where(here)
         names = dict.fromkeys(("weight", *tagger.reweighting.variables, *task.against))
         for name in names:
-            if not np.isfinite(chosen.scalars[name]).all():
-                raise InputError(
-                    f"sample {sample}: the column {name} of some jets is not finite; make the "
-                    "jets again"
-                )
-        try:
-            kept.rows[part].append(view.arrays(chosen))
-        except InputError as problem:
-            raise InputError(f"sample {sample}: {problem}") from None
+            _check_column(chosen, name, or_nan=name not in ("weight", *task.against))
+        kept.rows[part].append(view.arrays(chosen))
         own = {name: chosen.scalars[name] for name in names}
         if tagger.between is not None:
             own["second"] = np.full(int(here.sum()), second)
         kept.scalars[part].append({**own, "target": numbers[here]})
+
+
+def _check_column(jets: Jets, name: str, *, or_nan: bool) -> None:
+    """Raise InputError where a column is not finite; NaN may stand for what does not exist."""
+    values = jets.scalars[name]
+    if values.dtype.kind not in "fiub":
+        raise InputError(f"{jets.file}: the column {name} holds no numbers; name another one")
+    bad = np.flatnonzero(np.isinf(values) if or_nan else ~np.isfinite(values))
+    if len(bad):
+        raise InputError(
+            f"{jets.named(int(bad[0]))}: {name} is {values[bad[0]]} ({len(bad)} such jets in this "
+            "batch); correct the jets, or make them again"
+        )
 
 
 def _generators(tagger: TaggerSettings) -> int:

@@ -56,9 +56,14 @@ class View(ABC):
     def arrays(self, jets: Jets) -> Arrays:
         """Give the tensors of some jets, as arrays of shape (jets, ...)."""
 
-    @abstractmethod
-    def empty(self, arrays: Arrays) -> npt.NDArray[np.bool_]:
-        """Tell which jets have nothing to look at, shape (jets,)."""
+    def blanked(self, values: Tensor, tensors: Tensors) -> Tensor:
+        """Put NaN where a jet has nothing to look at: a number would look like an answer.
+
+        `values` has shape (..., jets, classes). By default each jet has something: a jet that is a
+        single particle has no declustering, and an observable may not exist, but that is something
+        to know of a jet, and the network gives it a number.
+        """
+        return values
 
     def augmented(self, tensors: Tensors) -> Tensors:
         """Give the tensors of jets that are as likely as these; the chance is torch's."""
@@ -98,9 +103,10 @@ class Particles(View):
         """Give the tensors of some jets, as arrays."""
         return {"constituents": jets.constituents, "jet": jets.jet_momentum()}
 
-    def empty(self, arrays: Arrays) -> npt.NDArray[np.bool_]:
-        """Tell which jets have nothing to look at."""
-        return np.asarray(~(arrays["constituents"][..., 0] > 0).any(axis=1))
+    def blanked(self, values: Tensor, tensors: Tensors) -> Tensor:
+        """Put NaN where a jet has no particles."""
+        known = (tensors["constituents"][..., 0] > 0).any(dim=1)
+        return torch.where(known.unsqueeze(1), values, torch.nan)
 
     def augmented(self, tensors: Tensors) -> Tensors:
         """Rotate the jets about their axes at random."""
@@ -123,7 +129,8 @@ class LundPlane(View):
     """The declusterings of a jet: tensors `nodes`, `mask` and `neighbours`.
 
     They are made as jets are read: reclustering is no part of the model. A rotation would change
-    no coordinate but psi, and is left out.
+    no coordinate but psi, and is left out. A jet of one particle has an empty plane: no node, and a
+    mean over nodes of zero, which is what the network learns of such jets.
     """
 
     columns: Sequence[str] = ()
@@ -156,10 +163,6 @@ class LundPlane(View):
             "mask": trees.mask,
             "neighbours": trees.neighbours.astype(np.int32),
         }
-
-    def empty(self, arrays: Arrays) -> npt.NDArray[np.bool_]:
-        """Tell which jets have nothing to look at."""
-        return np.asarray(~arrays["mask"].any(axis=1))
 
     def measured(self, tensors: Tensors) -> tuple[Tensor, Tensor]:
         """Give features before standardisation, and their mask."""
@@ -196,11 +199,7 @@ class HighLevel(View):
         """Give the tensors of some jets, as arrays."""
         from fullchain.tagging import high_level
 
-        return {"features": high_level.inputs(jets.scalars, self.features)}
-
-    def empty(self, arrays: Arrays) -> npt.NDArray[np.bool_]:
-        """Tell which jets have nothing to look at."""
-        return np.asarray(np.isnan(arrays["features"]).all(axis=1))
+        return {"features": high_level.inputs(jets.scalars, self.features, jets.named)}
 
     def measured(self, tensors: Tensors) -> tuple[Tensor, Tensor]:
         """Give features before standardisation, and their mask."""
