@@ -153,11 +153,11 @@ rule decorrelation_train:
         variant="|".join(TRAINED) or "none",
     # Scores, and all that follows, wait for it.
     priority: 10
-    threads: lambda w: training_of(tagger_of(w.variant)).threads
+    threads: lambda w: training_threads(tagger_of(w.variant))
     resources:
         mem_mb=lambda w, input: tagger_memory(tagger_of(w.variant), input.size_mb),
         runtime=minutes(720),
-        gpu=lambda w: int(training_of(tagger_of(w.variant)).device != "cpu"),
+        gpu=lambda w: training_gpus(tagger_of(w.variant)),
     params:
         samples=lambda w: names_of(tagger_samples(tagger_of(w.variant))),
         classifier=lambda w: VARIANTS[w.variant].classifier,
@@ -187,11 +187,11 @@ rule decorrelation_predict:
         bench_of("decorrelation_predict", "{variant}/{sample}")
     wildcard_constraints:
         variant="|".join(TRAINED) or "none",
-    threads: CONFIG.tagging.training.threads
+    threads: lambda w: scoring_threads(tagger_of(w.variant))
     resources:
         mem_mb=memory(4000),
         runtime=minutes(120),
-        gpu=TAGGING_GPU,
+        gpu=lambda w: scoring_gpu(tagger_of(w.variant)),
     params:
         code=code("tagging.predict"),
         settings=lambda w: prediction_settings(tagger_of(w.variant)),

@@ -57,7 +57,6 @@ TAGGING_FIGURES = [
         for figure in explanation_figures(name)
     ),
 ]
-TAGGING_GPU = int(CONFIG.tagging.training.device != "cpu")
 
 
 def training_of(tagger):
@@ -65,9 +64,33 @@ def training_of(tagger):
     return TAGGERS[tagger].training or CONFIG.tagging.training
 
 
-def training_gpu(wildcards):
-    """Whether a training may use a GPU."""
-    return int(training_of(wildcards.tagger).device != "cpu")
+def training_threads(tagger):
+    """Threads of a training: those of all its processes."""
+    how = training_of(tagger)
+    return how.threads * how.processes
+
+
+def training_gpus(tagger):
+    """GPUs that a training may use: one for each of its processes."""
+    how = training_of(tagger)
+    return how.processes if how.device != "cpu" else 0
+
+
+def scoring_threads(tagger):
+    """Threads of one process that applies a tagger: those of a process of its training."""
+    return training_of(tagger).threads
+
+
+def scoring_gpu(tagger):
+    """Whether a tagger may be applied on a GPU: where it may be trained on one."""
+    return int(training_of(tagger).device != "cpu")
+
+
+def scoring_settings(tagger):
+    """Device and threads of scores, where the tagger has no training of its own, which knows."""
+    if TAGGERS[tagger].training:
+        return []
+    return ["tagging.training.device", "tagging.training.threads"]
 
 
 def tagger_samples(tagger):
@@ -196,7 +219,7 @@ def prediction_settings(tagger):
 
     A tagger between two generators is scored at several places between them.
     """
-    paths = ["tagging.split", "tagging.training.device", "tagging.training.threads"]
+    paths = ["tagging.split", *scoring_settings(tagger)]
     if TAGGERS[tagger].between:
         paths.append("tagging.evaluation.interpolation")
     return settings("seed", *paths, *stand_in_settings(tagger))
@@ -218,11 +241,11 @@ rule tagging_train:
         bench_of("tagging_train", "{tagger}/{member}")
     # Scores, and all that follows, wait for it; figures do not hold anything up.
     priority: 10
-    threads: lambda w: training_of(w.tagger).threads
+    threads: lambda w: training_threads(w.tagger)
     resources:
         mem_mb=lambda w, input: tagger_memory(w.tagger, input.size_mb),
         runtime=minutes(720),
-        gpu=training_gpu,
+        gpu=lambda w: training_gpus(w.tagger),
     params:
         samples=lambda w: names_of(tagger_samples(w.tagger)),
         code=code("tagging.train"),
@@ -247,11 +270,11 @@ rule tagging_predict:
         log_of("tagging_predict", "{tagger}/{sample}"),
     benchmark:
         bench_of("tagging_predict", "{tagger}/{sample}")
-    threads: CONFIG.tagging.training.threads
+    threads: lambda w: scoring_threads(w.tagger)
     resources:
         mem_mb=memory(4000),
         runtime=minutes(120),
-        gpu=TAGGING_GPU,
+        gpu=lambda w: scoring_gpu(w.tagger),
     params:
         code=code("tagging.predict"),
         settings=lambda w: prediction_settings(w.tagger),
@@ -361,15 +384,15 @@ rule tagging_perturb:
         log_of("tagging_perturb", "{tagger}"),
     benchmark:
         bench_of("tagging_perturb", "{tagger}")
-    threads: CONFIG.tagging.training.threads
+    threads: lambda w: scoring_threads(w.tagger)
     resources:
         mem_mb=memory(3000),
         runtime=minutes(240),
-        gpu=TAGGING_GPU,
+        gpu=lambda w: scoring_gpu(w.tagger),
     params:
         samples=lambda w: names_of(tagger_samples(w.tagger)),
         code=code("tagging.perturb"),
-        settings=settings(
+        settings=lambda w: settings(
             "seed",
             "jets.clustering.radius",
             "jets.substructure",
@@ -377,8 +400,7 @@ rule tagging_perturb:
             "tagging.split",
             "tagging.evaluation",
             "tagging.robustness",
-            "tagging.training.device",
-            "tagging.training.threads",
+            *scoring_settings(w.tagger),
         ),
     message:
         "jets with changed constituents in the eyes of {wildcards.tagger}"

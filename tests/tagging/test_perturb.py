@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from fullchain.errors import InputError
+from fullchain.learning import device
 from fullchain.learning.standardise import Standardisation
 from fullchain.settings import Settings
 from fullchain.step import Given
-from fullchain.tagging import complexity, cost, model_file, perturb, timing
+from fullchain.tagging import complexity, cost, model_file, perturb, predict, timing
 from fullchain.tagging.members import Member
 from fullchain.tagging.model_file import load
 from fullchain.tagging.onnx_file import save_onnx
@@ -24,6 +25,7 @@ from fullchain.tagging.selection_settings import SelectionSettings
 from fullchain.tagging.settings import TaggerSettings, TaggingSettings
 from fullchain.tagging.tagger import Tagger
 from fullchain.tagging.trees import TreeEnsemble
+from fullchain.tagging.views import view_of
 
 Values = dict[str, Any]
 
@@ -45,16 +47,20 @@ def given(values: Values) -> Values:
     return changed
 
 
-@pytest.fixture(scope="module")
-def model(values: Values, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained network: what it says of jets does not matter here, only that it says it."""
-    settings = TaggerSettings.model_validate(values["tagging"]["taggers"]["pfn"])
+def untrained(settings: TaggerSettings, folder: Path) -> Path:
+    """A network: what it says of jets does not matter here, only that it says it."""
     torch.manual_seed(3)
     number = 7
     tagger = Tagger(settings, Standardisation((0.0,) * number, (0.3,) * number))
-    path = tmp_path_factory.mktemp("model") / "model.pt"
+    path = folder / "model.pt"
     model_file.save(path, tagger, settings, SelectionSettings(), Member(0, 0))
     return path
+
+
+@pytest.fixture(scope="module")
+def model(values: Values, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    settings = TaggerSettings.model_validate(values["tagging"]["taggers"]["pfn"])
+    return untrained(settings, tmp_path_factory.mktemp("model"))
 
 
 def run(
@@ -226,6 +232,42 @@ def test_memory_is_that_of_the_call() -> None:
     assert 140 < found["added"] < 400 and found["peak"] > found["added"]
 
 
+def test_a_tagger_with_its_own_training_is_scored_with_its_threads_and_device(
+    signal_jets: list[Path], values: Values, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"training": {"threads": 2, "device": "auto"}}
+    settings = TaggerSettings.model_validate(values["tagging"]["taggers"]["pfn"] | own)
+    model = untrained(settings, tmp_path)
+    asked: list[Any] = []
+    choose, repeatable = device.choose, device.repeatable
+    monkeypatch.setattr(device, "choose", lambda name: asked.append(name) or choose(name))
+    monkeypatch.setattr(device, "repeatable", lambda n: asked.append(n) or repeatable(n))
+    # The rule passes no common training then.
+    common = {name: part for name, part in values["tagging"].items() if name != "training"}
+    scores = tmp_path / "scores.parquet"
+    predict.main(
+        jets=signal_jets[:1],
+        sample="tt",
+        models=[model],
+        scores=scores,
+        settings=Given({"seed": 1, "tagging": common}),
+    )
+    assert asked == ["auto", 2]
+    assert pyarrow.parquet.read_metadata(scores).num_rows == 300
+
+
+def of_another_tagger(folder: Path, **changes: Any) -> Path:
+    """An ONNX file of a tagger that was not trained."""
+    sizes = {"architecture": {"kind": "pfn", "phi": [4], "f": [4]}}
+    settings = TaggerSettings.model_validate(sizes | changes)
+    number = len(view_of(settings).features)
+    scale = Standardisation((0.0,) * number, (1.0,) * number)
+    path = folder / "other/model.onnx"
+    path.parent.mkdir(exist_ok=True)
+    save_onnx(path, [Tagger(settings, scale)], settings)
+    return path
+
+
 def test_cost_is_measured_in_both_runtimes(
     signal_jets: list[Path],
     background_jets: list[Path],
@@ -251,6 +293,14 @@ def test_cost_is_measured_in_both_runtimes(
         assert all(rate["median"] > 0 for rate in found[runtime]["rates"])
     assert found["trainings"] == 1 and found["jets"] == 9
     assert found["size"]["value"] == sum(one.numel() for one in trained.tagger.parameters())
+    # Files of other taggers: more particles of a jet, and observables in their place.
+    message = r"model\.onnx: takes constituents .*\[30, 4\].* sees constituents .*\[24, 4\]"
+    with pytest.raises(InputError, match=message):
+        cost.main(onnx=of_another_tagger(tmp_path, n_constituents=30), **arguments)
+    sizes = {"kind": "mlp", "layers": [4], "dropout": [0.0], "features": ["mass"]}
+    message = r"model\.onnx: takes features tensor\(float\) \[1\] .* sees constituents"
+    with pytest.raises(InputError, match=message):
+        cost.main(onnx=of_another_tagger(tmp_path, architecture=sizes), **arguments)
     onnx.write_bytes(b"no model")
     with pytest.raises(InputError, match="not an ONNX file"):
         cost.main(onnx=onnx, **arguments)

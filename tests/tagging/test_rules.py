@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,12 +11,13 @@ from fullchain.tagging.settings import TaggerSettings
 
 
 def definitions(text: str, settings: Settings) -> dict[str, Any]:
-    """The requests for GPUs and the function for the memory, which are plain Python."""
+    """The requests for threads, GPUs and memory, which are plain Python."""
     found: dict[str, Any] = {"CONFIG": settings}
     found["TAGGERS"] = settings.tagging.taggers if settings.tagging else {}
-    functions = ("tagger_memory", "training_of", "training_gpu", "figures_of_uncertainty")
-    bodies = [rf"^def {name}\(.*\n(?:    .*\n)+" for name in functions]
-    for pattern in (r"^TAGGING_GPU = .*\n", *bodies):
+    functions = ("tagger_memory", "training_of", "figures_of_uncertainty")
+    requests = ("training_threads", "training_gpus", "scoring_threads", "scoring_gpu")
+    for name in (*functions, *requests):
+        pattern = rf"^def {name}\(.*\n(?:    .*\n)+"
         (source,) = re.findall(pattern, text, re.MULTILINE)
         exec(source, found)
     return found
@@ -35,17 +35,59 @@ def test_paths_are_quoted(text: str) -> None:
 
 @pytest.mark.parametrize(("device", "gpus"), [("cpu", 0), ("auto", 1), ("cuda", 1)])
 def test_a_gpu_is_asked_for_where_one_may_be_used(text: str, device: str, gpus: int) -> None:
-    settings = validate({"tagging": {"training": {"device": device}}})
-    assert definitions(text, settings)["TAGGING_GPU"] == gpus
+    found = definitions(text, validate({"tagging": {"training": {"device": device}}}))
+    assert (found["training_gpus"]("pfn"), found["scoring_gpu"]("pfn")) == (gpus, gpus)
     own = {"pfn": {"training": {"device": device}}}
     settings = validate({"tagging": {"training": {"device": "cpu"}, "taggers": own}})
     found = definitions(text, settings)
-    assert found["TAGGING_GPU"] == 0
-    assert found["training_gpu"](SimpleNamespace(tagger="pfn")) == gpus
-    assert found["training_gpu"](SimpleNamespace(tagger="bdt")) == 0
-    # Scores, and scores of changed jets.
-    assert text.count("gpu=TAGGING_GPU") == 2
-    assert text.count("gpu=training_gpu") == 1
+    assert (found["training_gpus"]("pfn"), found["scoring_gpu"]("pfn")) == (gpus, gpus)
+    assert (found["training_gpus"]("bdt"), found["scoring_gpu"]("bdt")) == (0, 0)
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("cpu", 0), ("cuda", 4)])
+def test_each_process_of_a_training_has_its_threads_and_gpu(
+    text: str, device: str, gpus: int
+) -> None:
+    own = {"pfn": {"training": {"device": device, "processes": 4, "threads": 3}}}
+    found = definitions(text, validate({"tagging": {"taggers": own}}))
+    assert (found["training_threads"]("pfn"), found["training_gpus"]("pfn")) == (12, gpus)
+    # Scores are the work of one process.
+    assert (found["scoring_threads"]("pfn"), found["scoring_gpu"]("pfn")) == (3, min(gpus, 1))
+    assert (found["training_threads"]("bdt"), found["scoring_threads"]("bdt")) == (1, 1)
+
+
+def resources(text: str, rule: str) -> str:
+    """From the threads of a rule to its parameters."""
+    (found,) = re.findall(
+        rf"^rule {rule}:\n(?:.*\n)*?(    threads:(?:.*\n)*?)    params:", text, re.M
+    )
+    return str(found)
+
+
+@pytest.mark.parametrize(
+    ("stage", "work", "doing", "gpu", "tagger"),
+    [
+        ("tagging", "train", "training", "gpus", "w.tagger"),
+        ("tagging", "predict", "scoring", "gpu", "w.tagger"),
+        ("tagging", "perturb", "scoring", "gpu", "w.tagger"),
+        ("decorrelation", "train", "training", "gpus", "tagger_of(w.variant)"),
+        ("decorrelation", "predict", "scoring", "gpu", "tagger_of(w.variant)"),
+    ],
+)
+def test_rules_ask_for_what_the_tagger_takes(
+    project: Path, stage: str, work: str, doing: str, gpu: str, tagger: str
+) -> None:
+    text = (project / f"rules/{stage}.smk").read_text()
+    asked = resources(text, f"{stage}_{work}")
+    assert f"threads: lambda w: {doing}_threads({tagger})\n" in asked
+    assert f"gpu=lambda w: {doing}_{gpu}({tagger}),\n" in asked
+
+
+def test_scores_do_not_depend_on_the_common_training_of_a_tagger_with_its_own(text: str) -> None:
+    names = {"tagging.training.device", "tagging.training.threads"}
+    assert names <= given(text, {}, "prediction_settings")
+    overlay = {"taggers": {"pfn": {"training": {"threads": 2}}}}
+    assert not names & given(text, overlay, "prediction_settings")
 
 
 def test_a_tagger_with_its_own_training_does_not_depend_on_the_common_one(text: str) -> None:
@@ -84,8 +126,9 @@ def given(text: str, overlay: dict[str, Any], function: str) -> set[str]:
         "TAGGERS": settings.tagging.taggers if settings.tagging else {},
         "settings": lambda *paths: set(paths),
     }
-    (source,) = re.findall(rf"^def {function}\(.*\n(?:    .*\n|\n(?=    ))+", text, re.MULTILINE)
-    exec(source, found)
+    for name in ("scoring_settings", function):
+        (source,) = re.findall(rf"^def {name}\(.*\n(?:    .*\n|\n(?=    ))+", text, re.MULTILINE)
+        exec(source, found)
     passed: set[str] = found[function]("pfn")
     return passed
 

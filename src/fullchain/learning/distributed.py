@@ -12,7 +12,8 @@ a module, and no function inside a function. Rows in memory move to shared memor
 
 Plain BatchNorm becomes SyncBatchNorm on CUDA. On the CPU torch has no such thing, and layers of
 other classes that normalise over the batch are not known to it: their statistics are those of the
-share, in evaluation those of rank 0.
+share, in evaluation those of rank 0. A network that takes moments over a batch by itself, as
+ParticleNet does for its edges, adds them up with `fullchain.learning.shared_sums`, on any device.
 """
 
 import copy

@@ -9,6 +9,8 @@ There are k edges for each particle, and everything that happens to them but the
 matrices is bound by memory. `edge_mean` therefore works on pieces of edges that fit into the cache
 of a core, does all that a piece needs while it is there, and keeps nothing for the gradients but
 the values before each normalisation; `edge_mean_by_layers` is the same for a GPU, layer by layer.
+
+Where several processes share a training, the moments are those of the edges of all of them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +20,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import batch_norm
+
+from fullchain.learning import shared_sums
 
 PIECE = 2**17
 """Values of one layer in a piece: 512 KiB, so that those in use stay in a cache."""
@@ -36,6 +40,14 @@ class Moments(NamedTuple):
 
     mean: Tensor
     variance: Tensor
+
+
+def number_of_edges(index: Tensor) -> float:
+    """Count the edges of this batch, over all processes of the training."""
+    if not shared_sums.several():
+        return float(index.numel())
+    own = torch.tensor(index.numel(), dtype=torch.float64, device=index.device)
+    return float(shared_sums.total(own))
 
 
 def gathered(centre: Tensor, neighbour: Tensor, index: Tensor) -> Tensor:
@@ -57,17 +69,35 @@ def edge_mean_by_layers(
 ) -> tuple[Tensor, list[Moments]]:
     """As `edge_mean`, written layer by layer with torch's own gradients; fast on a GPU."""
     values = gathered(centre, neighbour, index).flatten(0, 1)
+    edges = number_of_edges(index) if shared_sums.several() else None
     moments = []
     for number, norm in enumerate(norms):
         if number:
             values = values @ weights[number - 1].T
-        with torch.no_grad():
-            variance, mean = torch.var_mean(values, dim=0, correction=0)
-            moments.append(Moments(mean, variance))
-        values = batch_norm(
-            values, None, None, norm.weight, norm.bias, training=True, eps=norm.epsilon
-        ).relu()
+        values, found = (
+            _by_this_process(values, norm)
+            if edges is None
+            else _by_all_processes(values, norm, edges)
+        )
+        moments.append(found)
+        values = values.relu()
     return values.view(*index.shape, -1).mean(dim=1), moments
+
+
+def _by_this_process(values: Tensor, norm: Normalisation) -> tuple[Tensor, Moments]:
+    with torch.no_grad():
+        variance, mean = torch.var_mean(values, dim=0, correction=0)
+    values = batch_norm(values, None, None, norm.weight, norm.bias, training=True, eps=norm.epsilon)
+    return values, Moments(mean, variance)
+
+
+def _by_all_processes(values: Tensor, norm: Normalisation, edges: float) -> tuple[Tensor, Moments]:
+    exact = values if values.dtype == torch.float64 else values.float()
+    mean = shared_sums.total(exact.sum(dim=0)) / edges
+    variance = shared_sums.total((exact - mean).square().sum(dim=0)) / edges
+    scale = norm.weight * torch.rsqrt(variance + norm.epsilon)
+    values = (exact * scale + (norm.bias - mean * scale)).to(values.dtype)
+    return values, Moments(mean.detach(), variance.detach())
 
 
 def edge_mean_fixed(
@@ -179,6 +209,16 @@ def _combined(counts: list[int], moments: list[tuple[Tensor, Tensor]]) -> Moment
     return Moments(mean.to(means.dtype), variance.to(means.dtype))
 
 
+def _of_all_processes(edges: float, own: int, moments: Moments) -> Moments:
+    """Moments of all edges from those of the edges of each process, `own` of them in this one."""
+    if not shared_sums.several():
+        return moments
+    mean, variance = (one.double() for one in moments)
+    common = shared_sums.total(own * mean) / edges
+    spread = shared_sums.total(own * (variance + (mean - common) ** 2)) / edges
+    return Moments(common.to(moments.mean.dtype), spread.to(moments.mean.dtype))
+
+
 class _EdgeMean(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -194,6 +234,7 @@ class _EdgeMean(torch.autograd.Function):
         widest = max(len(norm) for norm in norms)
         pieces = list(_pieces(index, widest))
         counts = [index[piece].numel() for piece in pieces]
+        edges = number_of_edges(index)
         values: list[list[Tensor]] = []
         layers: list[_Layer] = []
         for number, epsilon in enumerate(epsilons):
@@ -206,7 +247,8 @@ class _EdgeMean(torch.autograd.Function):
                 made.append(new)
                 moments.append(torch.batch_norm_update_stats(new, None, None, 0.0))
             values.append(made)
-            mean, variance = _combined(counts, moments)
+            found = _combined(counts, moments)
+            mean, variance = _of_all_processes(edges, index.numel(), found)
             inverse = (variance + epsilon).rsqrt()
             scale = norms[2 * number] * inverse
             shift = norms[2 * number + 1] - mean * scale
@@ -218,7 +260,7 @@ class _EdgeMean(torch.autograd.Function):
             ]
         )
         context.values, context.layers, context.pieces = values, layers, pieces
-        context.rows = len(neighbour)
+        context.rows, context.edges = len(neighbour), edges
         context.save_for_backward(index, *weights)
         moments_out = [part for layer in layers for part in (layer.mean, layer.variance)]
         context.mark_non_differentiable(*moments_out)
@@ -229,7 +271,7 @@ class _EdgeMean(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor, *unused: Tensor) -> tuple[Tensor | None, ...]:
         index, *weights = context.saved_tensors
         values, layers, pieces = context.values, context.layers, context.pieces
-        edges, k = index.numel(), index.shape[1]
+        edges, k = context.edges, index.shape[1]
         of_weights = [torch.zeros_like(weight) for weight in weights]
         of_norms: list[Tensor] = []
         total = _Sum(layers[-1].mean)
@@ -251,8 +293,11 @@ class _EdgeMean(torch.autograd.Function):
             of_norms[:0] = [of_factor, total.gradient]
             # scale * (g - mean(g) - x * mean(g x)), x the normalised y, as slope * y + scale * g
             # + constant: two operations on the edges.
-            slope = -layer.scale * layer.inverse * of_factor / edges
-            constant = -layer.scale * total.gradient / edges - slope * layer.mean
+            # Moments are of all processes, and so is what flows through them; the gradients of
+            # the parameters are those of this process.
+            of_mean, of_spread = shared_sums.total(torch.stack([total.gradient, of_factor]))
+            slope = -layer.scale * layer.inverse * of_spread / edges
+            constant = -layer.scale * of_mean / edges - slope * layer.mean
             below = layers[number - 1] if number else layer
             total = _Sum(below.mean)
             for place, piece in enumerate(pieces):

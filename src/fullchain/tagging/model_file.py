@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from fullchain.errors import InputError
 from fullchain.learning import torch_file
 from fullchain.learning.standardise import Standardisation
+from fullchain.step import Given
 from fullchain.tagging.members import Member, members
 from fullchain.tagging.selection_settings import SelectionSettings
 from fullchain.tagging.settings import TaggerSettings
@@ -68,6 +69,17 @@ def load(path: Path) -> Trained:
             f"{path}: not the weights of this tagger ({reason}); train again"
         ) from None
     return Trained(tagger.eval(), settings, member)
+
+
+def scored_with(settings: TaggerSettings, common: Given) -> tuple[str, int]:
+    """Device and number of threads to apply a tagger with: those that it was trained with.
+
+    `common` gives `tagging.training.device` and `.threads` of taggers without a training of their
+    own.
+    """
+    if settings.training is not None:
+        return settings.training.device, settings.training.threads
+    return common["tagging.training.device"], common["tagging.training.threads"]
 
 
 def read_models(paths: list[Path]) -> list[Trained]:

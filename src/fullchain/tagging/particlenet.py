@@ -13,6 +13,7 @@ from fullchain.tagging.edge_network import (
     edge_mean,
     edge_mean_by_layers,
     edge_mean_fixed,
+    number_of_edges,
 )
 
 MOMENTUM = 0.1
@@ -108,7 +109,8 @@ class ParticleNet(nn.Module):
 class EdgeConv(nn.Module):
     """Mean over the neighbours j of a network of (x_i, x_j - x_i), plus a shortcut of x_i.
 
-    Batch normalisation in training uses the k edges of each particle, and no padding.
+    Batch normalisation in training uses the k edges of each particle, and no padding; where several
+    processes share a batch, the edges of all.
 
     Parameters
     ----------
@@ -166,7 +168,8 @@ class EdgeConv(nn.Module):
         norms = [Normalisation(norm.weight, norm.bias, norm.eps) for norm in modules]
         function = edge_mean if rows.device.type == "cpu" else edge_mean_by_layers
         edges, moments = function(centre, neighbour, index, weights, norms)
-        unbiased = index.numel() / max(1, index.numel() - 1)
+        number = number_of_edges(index)
+        unbiased = number / max(1.0, number - 1.0)
         with torch.no_grad():
             for norm, (mean, variance) in zip(modules, moments, strict=True):
                 running = _running(norm)

@@ -35,7 +35,7 @@ from fullchain.tagging import (
 )
 from fullchain.tagging.evaluation_settings import EvaluationSettings
 from fullchain.tagging.jets_reading import FULL, IDENTITY, Scalars
-from fullchain.tagging.model_file import Trained, read_models
+from fullchain.tagging.model_file import Trained, read_models, scored_with
 from fullchain.tagging.robustness import Case, Compared
 from fullchain.tagging.robustness_settings import RobustnessSettings
 from fullchain.tagging.selection_settings import SelectionSettings
@@ -88,7 +88,8 @@ class _Study:
         self.radius = float(settings["jets.clustering.radius"])
         self.substructure = settings.model("jets.substructure", SubstructureSettings)
         self.view = view_of(self.tagger)
-        self.place = device.choose(settings["tagging.training.device"])
+        kind, self.threads = scored_with(self.tagger, settings)
+        self.place = device.choose(kind)
         self.names = self.tagger.class_names
         self.seed = derive(settings.seed, "tagging", "robustness")
 
@@ -112,7 +113,7 @@ class _Study:
         ]
         changed, lost = {}, {}
         with (
-            device.repeatable(self.settings["tagging.training.threads"]),
+            device.repeatable(self.threads),
             progress("scores of changed jets", len(cases) + 1, "changes") as advance,
         ):
             nominal = self._score(jets.constituents, folds)

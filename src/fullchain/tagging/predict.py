@@ -24,7 +24,7 @@ from fullchain.tagging import between_scores, members
 from fullchain.tagging.conditioned import at_parameter
 from fullchain.tagging.ensemble import seed_probabilities
 from fullchain.tagging.jets_reading import IDENTITY, Jets, count, stream
-from fullchain.tagging.model_file import Trained, read_models
+from fullchain.tagging.model_file import Trained, read_models, scored_with
 from fullchain.tagging.posterior import seed_posteriors
 from fullchain.tagging.posterior_columns import extra_columns, posterior_columns
 from fullchain.tagging.score_files import SCORE, ScoreWriter, named_columns, score_columns
@@ -47,7 +47,8 @@ def main(
     alternatives = settings["tagging.evaluation.alternatives"] if chosen.folds > 1 else {}
     by_fold = sample in members.scored_by_fold(chosen.training_samples, alternatives)
     view = view_of(chosen)
-    place = device.choose(settings["tagging.training.device"])
+    kind, threads = scored_with(chosen, settings)
+    place = device.choose(kind)
     total = sum(count(path) for path in jets)
     seeds = len({one.member.seed for one in trained})
     grid: list[float] = []
@@ -61,7 +62,7 @@ def main(
     if chosen.bayesian is not None:
         further |= extra_columns(chosen.class_names, seeds)
     with (
-        device.repeatable(settings["tagging.training.threads"]),
+        device.repeatable(threads),
         device.keeping_memory(),
         atomic(scores) as temporary,
         ScoreWriter(temporary, chosen.class_names, seeds, further, point) as writer,
