@@ -1,10 +1,13 @@
 """The step that explains a tagger: what it writes, twice the same, what it refuses."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from fullchain.dag.closure import code
@@ -93,6 +96,7 @@ def test_a_network_is_explained(network: tuple[Path, Given]) -> None:
     assert formula["formula"]["auc"]["value"] > 0.8
     assert formula["text"] == formula["front"][formula["chosen"]]["text"]
     assert {"network", "surrogate", "formula"} <= set(formula)
+    assert found["left_out"] == {}
 
 
 def test_two_explanations_are_equal(
@@ -124,6 +128,43 @@ def test_figures_and_rows_follow_from_the_file(network: tuple[Path, Given], tmp_
     assert rows["pfn.explanation.formula_auc"].value == found["formula"]["formula"]["auc"]["value"]
     assert found["formula"]["text"] in str(rows["pfn.explanation.formula_auc"].note)
     assert all(row.uncertainty >= 0 and row.published is None for row in rows.values())
+
+
+def test_observables_that_need_charges_are_left_out_where_files_tell_none(
+    files: dict[str, Any],
+    values: dict[str, Any],
+    write_jets: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    architecture = {"kind": "mlp", "features": ["mass", "tau32"], "layers": [8], "dropout": [0.0]}
+    settings = settings_of(values, architecture)
+    model = trained(tmp_path, files, settings)
+    chargeless = []
+    for number, path in enumerate(files["jets"]):
+        table = pyarrow.parquet.read_table(path)
+        place = table.schema.get_field_index("constituents")
+        jets = [
+            [{**particle, "charge": 0, "pdgId": 0} for particle in jet]
+            for jet in table.column(place).to_pylist()
+        ]
+        column = pyarrow.array(jets, type=table.schema.field(place).type)
+        changed = table.set_column(place, table.schema.field(place), column)
+        chargeless.append(write_jets(changed, f"chargeless_{number}"))
+    found = json.loads(
+        explained(tmp_path, {**files, "jets": chargeless}, model, settings).read_text()
+    )
+    why = "the files do not tell the charge of the particles"
+    assert found["left_out"] == {"s_pid": why, "e_q": why}
+    names = [one["name"] for one in found["observables"]]
+    assert names == [name for name in SMALL["observables"] if name not in ("s_pid", "e_q")]
+    assert found["attribution"]["names"] == ["mass", "tau32"]
+    figures = figure_set(tmp_path / "index.json", "tagging")
+    explanation_figures.draw(figures, found)
+    assert f"Left out: s_pid, e_q ({why})." in figures.entries[0]["caption"]
+    only = settings.values["tagging"]["explanation"] | {"observables": ["e_q", "width"]}
+    settings.values["tagging"]["explanation"] = only
+    with pytest.raises(InputError, match="e_q tell nothing of the jets of tt, qcd"):
+        explained(tmp_path, {**files, "jets": chargeless}, model, settings)
 
 
 def test_trees_are_explained_by_their_observables_alone(

@@ -37,6 +37,10 @@ FIELDS = ("pt", "eta", "phi", "mass", "charge", "pdgId")
 """First fields of the constituents that observables are made of."""
 
 
+OF_CHARGE = frozenset(("s_pid", "e_q", "jet_charge"))
+"""Observables that say nothing where files do not tell the charge of the particles."""
+
+
 class _Jets(NamedTuple):
     z: Array
     constituents: npt.NDArray[np.floating]

@@ -74,6 +74,15 @@ def _explain(
         names = tuple(dict.fromkeys((*names, *chosen.architecture.features)))
     question = Question(files, chosen, window, fractions, settings.seed, trained.member, how)
     read = explained_jets.read(question, trained.tagger.view, names)
+    left_out = explained_jets.without_knowledge(read, how.observables)
+    how = how.model_copy(
+        update={"observables": tuple(one for one in how.observables if one not in left_out)}
+    )
+    if len(how.observables) < 2:
+        raise InputError(
+            f"{', '.join(left_out)} tell nothing of the jets of {', '.join(chosen.samples)}, and "
+            "fewer than two observables are left; name others in tagging.explanation.observables"
+        )
     everything = _applied(trained, read)
     parts = {name: everything.part(name) for name in (split.TRAIN, split.VALIDATION, split.TEST)}
     parts["fitted"] = everything.part(split.TRAIN, split.VALIDATION)
@@ -88,6 +97,7 @@ def _explain(
         "test_jets": dict(zip(chosen.class_names, counts, strict=True)),
         "network_auc": test.separation(test.logit, how.replicas, seed),
         "observables": explanation.observables_of(test, how, seed),
+        "left_out": left_out,
         "components": None,
         "disentangled": None,
     }

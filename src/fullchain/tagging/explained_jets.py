@@ -139,6 +139,17 @@ def read(question: Question, view: View, names: Sequence[str]) -> ExplainedJets:
     return _joined(pieces, question.tagger, names)
 
 
+def without_knowledge(jets: ExplainedJets, names: Sequence[str]) -> dict[str, str]:
+    """Say which observables tell nothing of any jet, as they are the same for all, and why."""
+    constant = [name for name in names if np.ptp(jets.observables[name]) == 0]
+    return {
+        name: "the files do not tell the charge of the particles"
+        if name in constituent_observables.OF_CHARGE
+        else "it is the same for all jets"
+        for name in constant
+    }
+
+
 def _chosen(
     scalars: dict[str, npt.NDArray[Any]], sample: str, question: Question
 ) -> tuple[Integers, Array]:

@@ -34,6 +34,14 @@ def _on(explained: Numbers) -> str:
     return f"{jets} jets that the network was not trained on"
 
 
+def _left_out(explained: Numbers) -> str:
+    """Say which observables are left out, and why; nothing where none is."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in explained["left_out"].items():
+        reasons.setdefault(why, []).append(name)
+    return "".join(f" Left out: {', '.join(names)} ({why})." for why, names in reasons.items())
+
+
 def _observables(explained: Numbers) -> list[str]:
     return [one["name"] for one in explained["observables"]]
 
@@ -95,7 +103,7 @@ def _components(figures: FigureSet, explained: Numbers) -> None:
         f"correlations have no sign, and for independent columns would be "
         f"{found['distance']['if_independent']:.2f} for as many jets as are taken for them "
         f"({found['distance']['jets']}). AUC of the components alone: {areas}; of the tagger "
-        f"{_measured(explained['network_auc'])}.",
+        f"{_measured(explained['network_auc'])}.{_left_out(explained)}",
     )
 
 
@@ -131,7 +139,8 @@ def _disentangled(figures: FigureSet, explained: Numbers) -> None:
         f"a term for the distance correlation of its dimensions (factor {how['decorrelation']:g}; "
         f"that of the reconstruction is {how['reconstruction']:g}). Independent columns would have "
         f"{found['with']['pairs']['if_independent']:.2f} for as many jets as are taken for it "
-        f"({found['distance_jets']}). AUC of the tagger: {_measured(found['network_auc'])}.",
+        f"({found['distance_jets']}). AUC of the tagger: {_measured(found['network_auc'])}."
+        f"{_left_out(explained)}",
     )
 
 
@@ -188,7 +197,8 @@ def _attribution(figures: FigureSet, explained: Numbers) -> None:
         "permuted among the jets. An observable is left out as if it did not depend on the others; "
         "for those that are correlated the numbers of single ones mean little. Squares: groups of "
         "correlated observables that are left out, or permuted, together; open diamonds: the sum "
-        "of the members' own numbers. Error bars are those of a bootstrap over events.",
+        "of the members' own numbers. Error bars are those of a bootstrap over events."
+        + ("" if found["explains"] == "tagger" else _left_out(explained)),
     )
 
 
