@@ -7,6 +7,9 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from fullchain.learning.training import initialised
@@ -109,6 +112,32 @@ def test_padding_changes_nothing(training: bool) -> None:
     features[~mask] = 1e30 * torch.randn(int((~mask).sum()), 5)
     neighbours[~mask] = 0
     torch.testing.assert_close(built(features, mask, neighbours), expected, atol=1e-5, rtol=1e-5)
+
+
+@hypothesis_settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 2**20), more=st.integers(0, 9), scale=st.sampled_from([0.0, 1.0, 1e30]))
+def test_padding_and_order_of_particles_change_no_score(seed: int, more: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    counts, size = (20, 9, 3, 2, 1, 0), 20
+    jets = np.zeros((len(counts), size, 4), np.float32)
+    jets[..., 0] = rng.exponential(9, jets.shape[:2]) + 0.05
+    jets[..., 1:3] = rng.normal(0, 0.3, (*jets.shape[:2], 2))
+    for jet, count in enumerate(counts):
+        jets[jet, count:, 0] = 0
+    padded = np.concatenate([jets, np.zeros((len(counts), more, 4), np.float32)], axis=1)
+    padded[padded[..., 0] == 0, 1:] = scale
+    mixed = np.stack([one[rng.permutation(size + more)] for one in padded])
+    built = network()
+    scores = []
+    for particles in (jets, mixed):
+        trees = lund_trees(particles)
+        tensors = (torch.from_numpy(x) for x in (trees.features, trees.mask, trees.neighbours))
+        with torch.no_grad():
+            scores.append(torch.softmax(built(*tensors), dim=1))
+    torch.testing.assert_close(scores[1], scores[0], rtol=0, atol=1e-4)
+    # One particle, or none: the empty plane; two: one declustering.
+    torch.testing.assert_close(scores[0][4], scores[0][5])
+    assert (scores[0][3] - scores[0][4]).abs().max() > 1e-5
 
 
 def test_order_of_nodes_changes_nothing() -> None:
