@@ -62,8 +62,9 @@ def accounted_trainings():
     """The histories of the trainings on jets of the stage `jets`."""
     found = []
     if CONFIG.tagging is not None:
+        # Of weights that a file gave there are no jets to account for.
         for name in TAGGERS:
-            if TAGGERS[name].jets_from == "jets":
+            if TAGGERS[name].jets_from == "jets" and name not in IMPORTED:
                 found += member_files(name, "history.json")
     if CONFIG.decorrelation is not None:
         for name in TRAINED:

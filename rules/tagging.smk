@@ -3,6 +3,8 @@ from fullchain.ntuples.sources import local_inputs
 from fullchain.tagging.members import members
 
 TAGGERS = CONFIG.tagging.taggers
+# Taggers whose weights come from a file are not trained.
+IMPORTED = [name for name in TAGGERS if TAGGERS[name].weights]
 
 
 def sees_particles(tagger):
@@ -33,7 +35,7 @@ TAGGING_FIGURES = [
     "rejection",
     "calibration",
     *(f"score_{name}" for name in TAGGERS),
-    *(f"history_{name}" for name in TAGGERS),
+    *(f"history_{name}" for name in TAGGERS if name not in IMPORTED),
     *(
         f"efficiency_{name}_{column}"
         for name in TAGGERS
@@ -191,7 +193,7 @@ def event_files(sample):
 def tagger_memory(tagger, size_mb):
     """Memory in MB: libraries, and the padded jets twice, as while they are read."""
     chosen = CONFIG.tagging.taggers[tagger]
-    size = 10 / 4 if chosen.inputs == "full" else 1
+    size = {"full": 10 / 4, "kinpid": 6 / 4}.get(chosen.inputs, 1)
     # Declusterings take twice the room of particles, observables next to none.
     size = {"lund": 2, "mlp": 0, "trees": 0}.get(chosen.architecture.kind, size)
     return int(2000 + 2 * size_mb * max(1, size * chosen.n_constituents / 64))
@@ -239,6 +241,8 @@ rule tagging_train:
         log_of("tagging_train", "{tagger}/{member}"),
     benchmark:
         bench_of("tagging_train", "{tagger}/{member}")
+    wildcard_constraints:
+        tagger="|".join(name for name in TAGGERS if name not in IMPORTED) or "(?!)",
     # Scores, and all that follows, wait for it; figures do not hold anything up.
     priority: 10
     threads: lambda w: training_threads(w.tagger)
@@ -254,6 +258,36 @@ rule tagging_train:
         "training the tagger {wildcards.tagger}, {wildcards.member}"
     shell:
         "fullchain tagging train --jets {input.jets:q} --samples {params.samples}"
+        " --tagger {wildcards.tagger} --member {wildcards.member} --model {output.model:q}"
+        " --history {output.history:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule tagging_import_weights:
+    input:
+        weights=lambda w: TAGGERS[w.tagger].weights.file,
+    output:
+        model=result("tagging/{tagger}/{member}/model.pt"),
+        history=result("tagging/{tagger}/{member}/history.json"),
+    log:
+        log_of("tagging_import_weights", "{tagger}/{member}"),
+    benchmark:
+        bench_of("tagging_import_weights", "{tagger}/{member}")
+    wildcard_constraints:
+        tagger="|".join(IMPORTED) or "(?!)",
+    priority: 10
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+        gpu=0,
+    params:
+        code=code("tagging.import_weights"),
+        settings=lambda w: settings("tagging.selection", f"tagging.taggers.{w.tagger}"),
+    message:
+        "weights of {wildcards.tagger} from a file"
+    shell:
+        "fullchain tagging import_weights --weights {input.weights:q}"
         " --tagger {wildcards.tagger} --member {wildcards.member} --model {output.model:q}"
         " --history {output.history:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"

@@ -131,6 +131,7 @@ def test_the_picture_of_the_dag_has_every_step():
         ("ntuples", "generate_parameterised"),
         ("ntuples", "generate_learned"),
         ("tagging", "export_friend"),
+        ("tagging", "import_weights"),
         ("pileup", "weights"),
         ("pileup", "train"),
         ("pileup", "apply"),

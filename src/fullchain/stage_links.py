@@ -138,6 +138,12 @@ def decorrelation_is_possible(chosen: "Settings") -> None:
                 f"{where}.tagger: {base} is Bayesian or between two generators, and "
                 "these have losses of their own; take another tagger"
             )
+        if tagger.weights and classifier.method.kind != "flow":
+            raise ValueError(
+                f"{where}: the weights of {classifier.tagger} come from a file, and "
+                f"{classifier.method.kind} is a training; take the method flow, which changes its "
+                "scores"
+            )
         trees = tagger.architecture.kind == "trees"
         if trees and classifier.method.kind in ("disco", "mode", "adversary"):
             raise ValueError(

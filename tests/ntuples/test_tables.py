@@ -29,7 +29,7 @@ from fullchain.ntuples.table_settings import CLASS_NUMBERS, W_TAGGING
 from fullchain.setting_files import merge, read_yaml
 from fullchain.settings import validate
 from fullchain.step import Given
-from fullchain.tagging.class_settings import LABELS
+from fullchain.tagging.class_settings import DECAYS, LABELS
 
 Columns = dict[str, np.ndarray]
 CLASSES = {"W": [1], "gluon": [0]}
@@ -420,7 +420,8 @@ def test_the_run_on_the_published_set_clusters_nothing(project: Path, tmp_path: 
 
 
 def test_labels_have_the_same_numbers_everywhere() -> None:
-    assert CLASS_NUMBERS == LABELS
+    assert {name: n for name, n in LABELS.items() if name not in DECAYS} == CLASS_NUMBERS
+    assert len(set(LABELS.values())) == len(LABELS)
 
 
 def test_nothing_can_be_clustered(tmp_path: Path) -> None:

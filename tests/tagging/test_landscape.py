@@ -39,6 +39,12 @@ def performance(**changes: Any) -> dict[str, Any]:
     }
 
 
+def test_weights_of_a_file_say_nothing_of_their_training() -> None:
+    table = landscape.table([performance()], {"pfn": None}, REFERENCE)
+    assert table.rows[0][1] == "weights of a file"
+    assert "weights of a file, trained elsewhere" in table.caption
+
+
 def test_rows_of_ours_and_of_papers_have_the_same_columns() -> None:
     table = landscape.table([performance()], {"pfn": 1_200_000}, REFERENCE)
     ours, *papers = table.rows

@@ -39,7 +39,8 @@ def test_every_step_left_its_provenance(finished) -> None:
     }
     in_use = {f"{stage}.{step}" for stage, modules in steps().items() for step in modules}
     weights = {f"pileup.{step}" for step in ("weights", "train", "apply", "compare")}
-    on_request = {"tagging.export_friend", "unfolding.pair", "inference.adopt", *weights}
+    on_request = {"tagging.export_friend", "tagging.import_weights", *weights}
+    on_request |= {"unfolding.pair", "inference.adopt"}
     ways = ("ingest", "convert", "generate_parameterised", "generate_learned")
     on_request |= {
         "calorimetry.refine",

@@ -22,7 +22,7 @@ from fullchain.firmware.trigger_settings import TriggerSettings
 from fullchain.learning.parts_settings import PartsSettings
 from fullchain.model import SettingsModel
 from fullchain.setting_errors import nearest
-from fullchain.tagging.class_settings import ClassSettings
+from fullchain.tagging.class_settings import ClassSettings, check_no_decays
 
 FirmwareModel = Annotated[
     NetworkSettings | AnomalySettings | AutoencoderSettings | ForestSettings,
@@ -85,6 +85,8 @@ class FirmwareSettings(SettingsModel):
     @model_validator(mode="after")
     def _names(self) -> "FirmwareSettings":
         self._check_joined_names()
+        check_no_decays(self.classes)
+        check_no_decays(self.trigger.signals, "trigger.signals")
         for name, model in self.models.items():
             where = f"models.{name}"
             if not model.points:

@@ -1,8 +1,9 @@
 """What a network sees of a particle: functions of its momentum and of that of its jet.
 
 All functions take `constituents` of shape (jets, particles, 4 or more) and `jet` of shape (jets,
-4), both pT [GeV], eta, phi, mass [GeV]; a particle of pT zero is padding. For `full`, constituents
-have six more columns: charge, PDG code, d0, its uncertainty, dz, its uncertainty [cm].
+4), both pT [GeV], eta, phi, mass [GeV]; a particle of pT zero is padding. For `kinpid`,
+constituents have two more columns, charge and PDG code, and for `full` these and d0, its
+uncertainty, dz, its uncertainty [cm].
 """
 
 import math
@@ -27,7 +28,22 @@ NAMES = {
         "delta_eta",
         "delta_phi",
     ),
-    # The order of the authors' configuration for JetClass, for their weights.
+    # The order of the authors' configurations for JetClass, for their weights.
+    "kinpid": (
+        "log_pt",
+        "log_energy",
+        "log_pt_fraction",
+        "log_energy_fraction",
+        "delta_r",
+        "charge",
+        "is_charged_hadron",
+        "is_neutral_hadron",
+        "is_photon",
+        "is_electron",
+        "is_muon",
+        "delta_eta",
+        "delta_phi",
+    ),
     "full": (
         "log_pt",
         "log_energy",
@@ -50,7 +66,12 @@ NAMES = {
     "pt_eta_phi": ("pt_fraction", "delta_eta", "delta_phi"),
 }
 
-FIELDS = {"kin": FOUR_MOMENTUM, "full": FULL, "pt_eta_phi": FOUR_MOMENTUM}
+FIELDS = {
+    "kin": FOUR_MOMENTUM,
+    "kinpid": (*FOUR_MOMENTUM, "charge", "pdgId"),
+    "full": FULL,
+    "pt_eta_phi": FOUR_MOMENTUM,
+}
 """What has to be read of a particle."""
 
 PUBLISHED = {
@@ -58,6 +79,10 @@ PUBLISHED = {
     "kin": Standardisation(
         subtract=(1.7, 2.0, -4.7, -4.7, 0.2, 0.0, 0.0),
         multiply=(0.7, 0.7, 0.7, 0.7, 4.0, 1.0, 1.0),
+    ),
+    "kinpid": Standardisation(
+        subtract=(1.7, 2.0, -4.7, -4.7, 0.2, *([0.0] * 8)),
+        multiply=(0.7, 0.7, 0.7, 0.7, 4.0, *([1.0] * 8)),
     ),
     "full": Standardisation(
         subtract=(1.7, 2.0, -4.7, -4.7, 0.2, *([0.0] * 12)),
@@ -127,32 +152,48 @@ def pt_eta_phi(constituents: Tensor, jet: Tensor) -> Tensor:
     return torch.stack((fraction, delta_eta, delta_phi), dim=-1)
 
 
+def kinpid(constituents: Tensor, jet: Tensor) -> Tensor:
+    """Give the inputs of 2202.03772 without impact parameters, shape (jets, particles, 13).
+
+    Those of `kin`, the charge and five flags of the particle's type.
+    """
+    return _with_others(kin(constituents, jet), _kinds(constituents))
+
+
 def full(constituents: Tensor, jet: Tensor) -> Tensor:
     """Give all inputs of 2202.03772, shape (jets, particles, 17).
 
-    Those of `kin`, the charge, five flags of the particle's type, the hyperbolic tangent of the
-    impact parameters and their uncertainties cut at one. Lengths are in millimetres here, as in the
-    data set of that paper: the tangent saturates where they are displaced.
+    Those of `kinpid`, the hyperbolic tangent of the impact parameters and their uncertainties cut
+    at one. Lengths are in millimetres here, as in the data set of that paper: the tangent saturates
+    where they are displaced.
     """
-    momentum = kin(constituents, jet)
-    charge, code = constituents[..., 4], constituents[..., 5].abs()
     d0, d0_error, dz, dz_error = (10.0 * constituents[..., 6:10]).unbind(-1)
-    electron, muon, photon = (code == number for number in (11, 13, 22))
-    lepton = electron | muon
-    charged = charge != 0
-    flags = (charged & ~lepton, ~charged & ~photon & ~lepton, photon, electron, muon)
     others = (
-        charge,
-        *(flag.to(momentum.dtype) for flag in flags),
+        *_kinds(constituents),
         torch.tanh(d0),
         d0_error.clamp(0.0, 1.0),
         torch.tanh(dz),
         dz_error.clamp(0.0, 1.0),
     )
+    return _with_others(kin(constituents, jet), others)
+
+
+def _kinds(constituents: Tensor) -> tuple[Tensor, ...]:
+    """Charge and flags of the five types of particles, each (jets, particles)."""
+    charge, code = constituents[..., 4], constituents[..., 5].abs()
+    electron, muon, photon = (code == number for number in (11, 13, 22))
+    lepton = electron | muon
+    charged = charge != 0
+    flags = (charged & ~lepton, ~charged & ~photon & ~lepton, photon, electron, muon)
+    return (charge, *(flag.to(charge.dtype) for flag in flags))
+
+
+def _with_others(momentum: Tensor, others: tuple[Tensor, ...]) -> Tensor:
+    """Put further features before the two angles, which are the last in the published order."""
     return torch.cat((momentum[..., :5], torch.stack(others, dim=-1), momentum[..., 5:]), dim=-1)
 
 
-FUNCTIONS = {"kin": kin, "full": full, "pt_eta_phi": pt_eta_phi}
+FUNCTIONS = {"kin": kin, "kinpid": kinpid, "full": full, "pt_eta_phi": pt_eta_phi}
 
 
 def cartesian(constituents: Tensor) -> Tensor:

@@ -11,7 +11,9 @@ Numbers = dict[str, Any]
 
 
 def draw(figures: FigureSet, tagger: str, histories: list[Numbers]) -> None:
-    """Draw the losses of all trainings of a tagger."""
+    """Draw the losses of all trainings of a tagger; nothing of weights that a file gave."""
+    if any("imported" in one for one in histories):
+        return
     fig, ax = figure()
     for number, history in enumerate(histories):
         epochs = np.arange(1, len(history["train"]) + 1)

@@ -1,4 +1,7 @@
-"""Entries of a file in the layout of JetClass, as the jets that the stage `jets` makes of them."""
+"""Entries of a file in the layout of JetClass, as the jets that the stage `jets` makes of them.
+
+Their labels are finer: they tell the decays of a Higgs boson apart, and of a top quark to a lepton.
+"""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -12,6 +15,7 @@ import numpy.typing as npt
 from fullchain.errors import InputError
 from fullchain.jets.arrays import Kinematics, momenta, offsets_of, sums
 from fullchain.ntuples.layouts.jetclass_units import LABELS, MM_TO_CM
+from fullchain.tagging.class_settings import DECAYS
 from fullchain.tagging.jets_reading import FOUR_MOMENTUM, TRACK, Jets, padded
 
 Array = npt.NDArray[Any]
@@ -27,6 +31,9 @@ CODES = {
 """PDG codes of the flags, for charge +1 where there is a charge."""
 
 NEUTRAL = ("part_isNeutralHadron", "part_isPhoton")
+
+FINE_LABELS = LABELS | {f"label_{name}": number for name, number in DECAYS.items()}
+"""Class branches, and numbers that tell the decays of a particle apart; the stage jets does not."""
 
 TRACK_BRANCHES = dict(
     zip(TRACK, ("part_d0val", "part_d0err", "part_dzval", "part_dzerr"), strict=True)
@@ -84,7 +91,7 @@ def branches(
         needed.update(CODES)
     optional = {TRACK_BRANCHES[name] for name in TRACK if name in fields}
     if {"label", "label_fully_contained"} & set(columns):
-        optional.update(LABELS)
+        optional.update(FINE_LABELS)
     if {"luminosityBlock", "event"} & set(columns):
         optional.update(SOURCE)
     for name in columns:
@@ -221,7 +228,7 @@ class Entries:
 
     def _label(self) -> Array:
         label = np.full(len(self), -1, np.int8)
-        for branch, value in LABELS.items():
+        for branch, value in FINE_LABELS.items():
             if branch in self.there:
                 label[self._jet(branch) != 0] = value
         return label

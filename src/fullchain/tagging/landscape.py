@@ -76,7 +76,7 @@ Measured = Mapping[str, Any]
 
 def table(
     performances: Sequence[Measured],
-    training_jets: Mapping[str, int],
+    training_jets: Mapping[str, int | None],
     layouts: Mapping[str, str],
 ) -> Table:
     """Set our taggers beside the published ones.
@@ -87,7 +87,7 @@ def table(
         Content of performance.json of each tagger; those that do not tell top quarks from light
         jets are left out.
     training_jets
-        Jets that each tagger was trained on, by its name.
+        Jets that each tagger was trained on, by its name; None where a file gave its weights.
     layouts
         Layout of the files of each sample; of a generated one nothing.
     """
@@ -126,7 +126,7 @@ def is_top_tagger(measured: Measured) -> bool:
     return len(labels) == 2 and labels[0] == SIGNAL and labels[1] <= BACKGROUND
 
 
-def difference(measured: Measured, jets: int, layouts: Mapping[str, str]) -> str:
+def difference(measured: Measured, jets: int | None, layouts: Mapping[str, str]) -> str:
     """Say in which way our numbers are of other data than the published ones."""
     samples = sorted({name for one in measured["classes"].values() for name in one["samples"]})
     window = measured["selection"]
@@ -135,7 +135,9 @@ def difference(measured: Measured, jets: int, layouts: Mapping[str, str]) -> str
     found = [] if same_data else [f"another simulation (samples {', '.join(samples)})"]
     if ours != WINDOW:
         found.append(f"jets of {ours[0]:g}-{ours[1]:g} GeV")
-    if jets < TRAINING_JETS:
+    if jets is None:
+        found.append("weights of a file, trained elsewhere")
+    elif jets < TRAINING_JETS:
         found.append(f"{jets} jets to train on instead of {TRAINING_JETS / 1e6:g} million")
     if not found:
         return "of the same data set"
@@ -150,7 +152,7 @@ def _left_out(performances: Sequence[Measured]) -> list[str]:
     return [f"Not in the table, for they tell other jets apart: {', '.join(names)}."]
 
 
-def _own_rows(measured: Measured, jets: int) -> list[list[Cell]]:
+def _own_rows(measured: Measured, jets: int | None) -> list[list[Cell]]:
     """The score itself, with the bootstrap, and the mean of single trainings with their spread."""
     values: dict[str, Cell] = {
         name: Number(measured[name]["value"], measured[name]["deviation"])
@@ -161,7 +163,7 @@ def _own_rows(measured: Measured, jets: int) -> list[list[Cell]]:
         name = f"rejection_{100 * point['signal_efficiency']:g}"
         limit = "lower" if found["is_limit"] else None
         values[name] = Number(found["value"], found["uncertainty"], limit=limit)
-    number = Number(float(jets), 0.0)
+    number: Cell = "weights of a file" if jets is None else Number(float(jets), 0.0)
     own = f"{measured['tagger']} (ours)"
     seeds = measured["seeds"]
     if seeds is None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fullchain.errors import InputError
-from fullchain.tagging.class_settings import LABELS
+from fullchain.tagging.class_settings import DECAYS, LABELS
 from fullchain.tagging.jetclass_jets import CONSTANT, MEASURED, RATIOS, SOURCE, identity, quotient
 from fullchain.tagging.jets_reading import FOUR_MOMENTUM, Jets
 
@@ -107,7 +107,8 @@ class Entries:
     def _stored(self, name: str) -> Array:
         values = ak.to_numpy(self.arrays[name])
         if name == "label":
-            self._check(np.isin(values, tuple(LABELS.values())), name, values)
+            known = [number for label, number in LABELS.items() if label not in DECAYS]
+            self._check(np.isin(values, known), name, values)
             return values.astype(np.int8)
         values = values.astype(np.float64 if name == "weight" else np.float32)
         exact = name == "weight" or name in FOUR_MOMENTUM

@@ -1,7 +1,6 @@
 """Settings of the stage tagging."""
 
 import re
-from itertools import product
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -12,7 +11,7 @@ from fullchain.model import SettingsModel
 from fullchain.tagging.architectures import Architecture
 from fullchain.tagging.bayesian_settings import BayesianSettings
 from fullchain.tagging.between_settings import BetweenSettings
-from fullchain.tagging.class_settings import ClassSettings
+from fullchain.tagging.class_settings import ClassSettings, check_apart, check_no_decays
 from fullchain.tagging.cost_settings import CostSettings
 from fullchain.tagging.evaluation_settings import EvaluationSettings
 from fullchain.tagging.explanation_settings import ExplanationSettings
@@ -22,6 +21,7 @@ from fullchain.tagging.reweighting_settings import ReweightingSettings
 from fullchain.tagging.robustness_settings import RobustnessSettings
 from fullchain.tagging.selection_settings import SelectionSettings
 from fullchain.tagging.trees_settings import TreesSettings
+from fullchain.tagging.weights_settings import WeightsSettings
 
 RESERVED = ("flat", "none", "others")
 """Words that mean something else where a class may be named."""
@@ -72,11 +72,11 @@ class TaggerSettings(SettingsModel):
         "also w_tagging and high_level) as they are, without the selection, the shifts and the "
         "observables of the stage jets",
     )
-    inputs: Literal["kin", "full", "pt_eta_phi"] = Field(
+    inputs: Literal["kin", "kinpid", "full", "pt_eta_phi"] = Field(
         "kin",
-        description="features of a particle: kin (the seven of 2202.03772), full (its 17, with "
-        "charge, particle type and impact parameters) or pt_eta_phi (pT fraction and angles to "
-        "the jet axis, 1810.05165)",
+        description="features of a particle: kin (the seven of 2202.03772), kinpid (its 13, with "
+        "charge and particle type), full (its 17, with impact parameters, too) or pt_eta_phi (pT "
+        "fraction and angles to the jet axis, 1810.05165)",
     )
     standardisation: Literal["published", "measured"] = Field(
         "published",
@@ -116,6 +116,11 @@ class TaggerSettings(SettingsModel):
         description="a second generator: the network is trained on all mixtures of both at once, "
         "with the part r of the second as one more input; null for one generator",
     )
+    weights: WeightsSettings | None = Field(
+        None,
+        description="weights from a file of weaver-core instead of a training, for the "
+        "architecture particlenet; null: the tagger is trained",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -143,15 +148,7 @@ class TaggerSettings(SettingsModel):
             )
         if "signal" in self.classes and self.signal != "signal":
             raise ValueError("the class that is called signal must be the signal")
-        seen: dict[tuple[str, str], str] = {}
-        for name, wanted in self.classes.items():
-            for key in product(wanted.samples, wanted.labels):
-                other = seen.setdefault(key, name)
-                if other != name:
-                    raise ValueError(
-                        f"classes: {other} and {name} both take jets of sample {key[0]} with "
-                        f"label {key[1]}; a jet belongs to one class"
-                    )
+        check_apart(self.classes)
         known = ("flat", "none", "signal", *self.classes)
         if self.reweighting.reference not in known:
             raise ValueError(
@@ -223,9 +220,39 @@ class TaggerSettings(SettingsModel):
         return self
 
     @model_validator(mode="after")
-    def _observables_are_measured(self) -> "TaggerSettings":
-        if self.jets_from == "jets" and isinstance(self.architecture, MlpSettings | TreesSettings):
+    def _jets_tell_enough(self) -> "TaggerSettings":
+        if self.jets_from != "jets":
+            return self
+        check_no_decays(self.classes)
+        if isinstance(self.architecture, MlpSettings | TreesSettings):
             check_measured(self.architecture.features)
+        return self
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> "TaggerSettings":
+        if self.weights is None:
+            return self
+        if self.architecture.kind != "particlenet":
+            raise ValueError(
+                "weights: files of weaver-core are read for the architecture particlenet, not "
+                f"{self.architecture.kind}"
+            )
+        self.weights.check_classes(self.class_names)
+        wrong = {
+            "inputs (kin, kinpid or full)": self.inputs == "pt_eta_phi",
+            "standardisation (published)": self.standardisation != "published",
+            "training (null)": self.training is not None,
+            "folds (1)": self.folds != 1,
+            "seeds (1)": self.seeds != 1,
+            "bayesian (null)": self.bayesian is not None,
+            "between (null)": self.between is not None,
+        }
+        named = [name for name, there in wrong.items() if there]
+        if named:
+            raise ValueError(
+                f"weights: a file holds one training of the published inputs; set back "
+                f"{', '.join(named)}"
+            )
         return self
 
     @property

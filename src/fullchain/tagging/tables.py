@@ -20,15 +20,21 @@ def main(
 ) -> None:
     """Read what was measured of all taggers, set it side by side."""
     performances = [_read(path, "working_points") for path in performance]
-    jets = _training_jets([_read(path, "jets") for path in history])
+    jets = _training_jets([_read(path, "tagger") for path in history])
     costs = [_read(path, "operations") for path in cost]
     found = [landscape.table(performances, jets, _layouts(settings))] if performances else []
     write_tables(tables, "tagging", [*found, *([cost_table.table(costs)] if costs else [])])
 
 
-def _training_jets(histories: list[dict[str, Any]]) -> dict[str, int]:
-    """Jets that one training of each tagger saw: of folds, each sees nearly as many."""
-    return {one["tagger"]: sum(one["jets"]["train"].values()) for one in reversed(histories)}
+def _training_jets(histories: list[dict[str, Any]]) -> dict[str, int | None]:
+    """Jets that one training of each tagger saw: of folds, each sees nearly as many.
+
+    None where a file gave the weights, which says nothing of its training.
+    """
+    return {
+        one["tagger"]: None if "imported" in one else sum(one["jets"]["train"].values())
+        for one in reversed(histories)
+    }
 
 
 def _layouts(settings: Given) -> dict[str, str]:

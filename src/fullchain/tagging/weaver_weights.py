@@ -1,18 +1,21 @@
 """Weights of ParticleNet that were trained with weaver-core.
 
 Such a file (`*.pt`, a state dict; github.com/hqucms/weaver-core, `ParticleNet`) says neither how
-many neighbours a particle sees, nor which inputs in which order: they must be those of the
-training. The weights for JetClass that came with 2202.03772 take the inputs `kin` in the order of
-`features.NAMES` with the published scale, 128 particles and 16 neighbours. A network of weaver
+many neighbours a particle sees, nor which inputs in which order, nor which class an output is for:
+they must be those of the training. The weights for JetClass that came with 2202.03772
+(`ParticleNet_kin.pt`, `ParticleNet_kinpid.pt`, `ParticleNet_full.pt`) take the inputs `kin`,
+`kinpid` and `full` in the order of `features.NAMES` with the published scale, 128 particles and 16
+neighbours; names in them begin with `WRAPPER`. A network of weaver
 that divides by the number of all entries and not of the particles (`use_counts=False`) has the
 same weights, and is not the network here.
 """
 
+import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from fullchain.errors import InputError
 from fullchain.learning import torch_file
@@ -38,11 +41,24 @@ _LISTED = 8
 """Names in a message, at most, of each kind."""
 
 
-def load(path: Path, network: ParticleNet) -> None:
+_LAST = ("output.weight", "output.bias")
+
+
+def load(path: Path, network: ParticleNet, *, outputs: int, rows: Sequence[int]) -> None:
     """Set the weights of `network` to those of the file.
 
-    Raises InputError where there is no such file, where it holds no state dict, or that of another
-    architecture; the network is then as it was.
+    Parameters
+    ----------
+    outputs
+        Number of outputs of the network in the file.
+    rows
+        For each output of `network`, the one in the file.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it holds no state dict, or that of another architecture; the network
+        is then as it was.
     """
     try:
         content = torch_file.read(path)
@@ -52,20 +68,25 @@ def load(path: Path, network: ParticleNet) -> None:
         raise InputError(
             f"{path}: no file of weights ({problem}); give the state dict that weaver-core saved"
         ) from None
+    whole = copy.deepcopy(network)
+    last = network.output
+    whole.output = nn.Linear(last.in_features, outputs, dtype=last.weight.dtype)
     try:
-        network.load_state_dict(translated(content, network))
+        state = translated(content, whole)
     except InputError as problem:
         raise InputError(f"{path}: {problem}") from None
+    network.load_state_dict(state | {name: state[name][list(rows)] for name in _LAST})
 
 
 def translated(weights: Mapping[str, object], network: ParticleNet) -> dict[str, Tensor]:
     """State dict of `network` from one of weaver's ParticleNet.
 
-    Raises InputError with the names and shapes that are not those of `network`.
+    Raises InputError with the names and shapes that are not those of `network`, and with those of
+    numbers that are not finite.
     """
     wanted = network.state_dict()
     found: dict[str, Tensor] = {}
-    unexpected, shapes = [], []
+    unexpected, shapes, broken = [], [], []
     for name, tensor in weights.items():
         ours = _translated_name(name)
         if ours not in wanted or not isinstance(tensor, Tensor) or ours in found:
@@ -75,6 +96,8 @@ def translated(weights: Mapping[str, object], network: ParticleNet) -> dict[str,
         flat = _as_matrix(tensor)
         if flat.shape != expected:
             shapes.append(f"{name} {tuple(tensor.shape)} instead of {tuple(expected)}")
+        if not flat.isfinite().all():
+            broken.append(name)
         found[ours] = flat.to(wanted[ours].dtype)
     # Files that are old enough do not count the batches; nothing here depends on it.
     missing = [
@@ -86,6 +109,7 @@ def translated(weights: Mapping[str, object], network: ParticleNet) -> dict[str,
             ("missing", [_weaver_name(name, len(network.fc)) for name in missing]),
             ("unexpected", unexpected),
             ("shape", shapes),
+            ("not finite", broken),
         )
         if names
     ]
@@ -93,7 +117,8 @@ def translated(weights: Mapping[str, object], network: ParticleNet) -> dict[str,
         raise InputError(
             "not the weights of this ParticleNet: "
             + "; ".join(problems)
-            + ". Set blocks, fc, fusion, the inputs and the classes to those of the training"
+            + ". Set blocks, fc and fusion of the architecture, the inputs and weights.outputs to "
+            "those of the training"
         )
     return wanted | found
 
