@@ -219,6 +219,9 @@ def test_generative_methods_have_a_figure_more():
     assert "calibration_zjets" in figures.names(chosen)
     chosen.methods_of = lambda measurement: ["ibu"]
     assert "calibration_zjets" not in figures.names(chosen)
+    assert "prior_zjets" in figures.names(chosen)
+    chosen.methods_of = lambda measurement: ["cfm"]
+    assert "prior_zjets" not in figures.names(chosen)
     assert "coverage" not in figures.names(chosen)
 
 
@@ -305,6 +308,17 @@ def test_coverage_of_omnifold_has_the_spread_of_its_ensemble_in_it(tmp_path):
 @pytest.mark.parametrize("step", [toy, evaluate, coverage, tabulate, plot])
 def test_steps_have_a_command_line(step):
     assert Command("unfolding", step.main).types
+
+
+def test_the_dependence_on_the_prior_is_a_metric_with_an_error(run):
+    one = numbers(run, "gaussian")
+    rows = {row.name: row for row in tabulate.method_metrics(one)}
+    found = one["observables"]["x"]["published"]["prior_dependence"]
+    row = rows["gaussian.ibu.x.prior_dependence"]
+    assert (row.value, row.uncertainty) == (found["rms"]["value"], found["rms"]["deviation"])
+    assert "flat prior" in row.label and row.uncertainty > 0
+    one["observables"]["x"]["published"]["prior_dependence"]["rms"] = None
+    assert row.name not in {other.name for other in tabulate.method_metrics(one)}
 
 
 def controlled(run, **changes):

@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 
 from fullchain.errors import InputError
-from fullchain.unfolding import binned_diagnostics, ibu
+from fullchain.unfolding import binned_diagnostics, ibu, prior_dependence
 from fullchain.unfolding.binned_problem import BinnedProblem, Factors, check_matched, portions
 from fullchain.unfolding.ibu_settings import IbuSettings
 from fullchain.unfolding.response import Cells, Migration
 from fullchain.unfolding.sample import Array, check_weights
 from fullchain.unfolding.spectrum_file import JointSpectrum, covariance
 from fullchain.unfolding.unfolded import DATA, SIMULATION, Spectrum
+
+OTHER_PRIOR = "other_prior"
+"""Of the replicas of the simulation those from the other prior."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,8 @@ def unfold(
     factors
         Of the replicas, none for the nominal result only.
     details
-        Whether `about` also has spectra by iteration, at detector level, and errors by source.
+        Whether `about` also has spectra by iteration, at detector level, errors by source, and the
+        dependence on the prior.
 
     Raises
     ------
@@ -108,19 +112,21 @@ def unfold(
     steps, stopped = ibu.iterate(detector, migration.response, prior, stopping)
     last = steps[-1]
     found = {}
+    other_kind = prior_dependence.OTHER[settings.prior]
+    other_prior, of_other = case.prior(migration.generated, other_kind), {}
     if len(factors.data):
-        signal = np.concatenate(
-            [
-                case.signal(case.data(factors.data[rows]), case.background(), migration)
-                for rows in portions(len(factors.data), len(case.problem.data))
-            ]
-        )
+        signal = _signal_in_replicas(case, factors, migration)
         unfolded = ibu.unfold(signal, migration.response, prior, len(steps))
         found[DATA] = case.everywhere(unfolded)
+        if details:
+            again = ibu.unfold(signal, migration.response, other_prior, len(steps))
+            of_other[DATA] = case.everywhere(again)
     parts = {}
     if len(factors.simulation):
         parts = _of_simulation(case, settings, factors, migration, len(steps), details)
         found[SIMULATION] = parts.pop(SIMULATION)
+        if details:
+            of_other[SIMULATION] = parts.pop(OTHER_PRIOR)
     counts = case.everywhere(last.counts)
     about = {
         "iterations": len(steps),
@@ -141,10 +147,27 @@ def unfold(
         about["detector_level"] = binned_diagnostics.detector_level(
             case, detector, migration, last.counts
         )
+        other = ibu.unfold(detector.signal, migration.response, other_prior, len(steps))
+        about["prior_dependence"] = prior_dependence.record(
+            other_kind,
+            case.cells.inner(counts),
+            case.cells.inner(case.everywhere(other)),
+            {source: case.cells.inner(several) for source, several in found.items()},
+            {source: case.cells.inner(several) for source, several in of_other.items()},
+        )
         about["errors"] = binned_diagnostics.errors(
             case, migration, prior, {**found, **parts}, len(steps)
         )
     return Result(case.cells, counts, found, _shifts(case, settings, len(steps)), about)
+
+
+def _signal_in_replicas(case: BinnedProblem, factors: Factors, migration: Migration) -> Array:
+    """Give the signal of all replicas of the data, (replicas, reco cells)."""
+    parts = [
+        case.signal(case.data(factors.data[rows]), case.background(), migration)
+        for rows in portions(len(factors.data), len(case.problem.data))
+    ]
+    return np.concatenate(parts)
 
 
 def _of_simulation(
@@ -155,13 +178,16 @@ def _of_simulation(
     iterations: int,
     details: bool,
 ) -> dict[str, Array]:
-    """Unfold with what the replicas change, (replicas, cells); in detail the parts of it, too."""
+    """Unfold with what the replicas change, (replicas, cells).
+
+    In detail the parts of it, too, and all of it from the other prior.
+    """
     data = case.data()
     signal = case.signal(data, case.background(), nominal)
     prior, response = case.prior(nominal.generated, settings.prior), nominal.response
     found: dict[str, list[Array]] = {SIMULATION: []}
     if details:
-        found |= {"response": [], "prior": []}
+        found |= {"response": [], "prior": [], OTHER_PRIOR: []}
     for rows, one in case.migrations(factors.simulation):
         background = case.background(factors.background[rows])
         changed = case.prior(one.generated, settings.prior)
@@ -170,6 +196,8 @@ def _of_simulation(
         if details:
             found["response"].append(ibu.unfold(signal, one.response, prior, iterations))
             found["prior"].append(ibu.unfold(signal, response, changed, iterations))
+            begun = case.prior(one.generated, prior_dependence.OTHER[settings.prior])
+            found[OTHER_PRIOR].append(ibu.unfold(own, one.response, begun, iterations))
     return {name: case.everywhere(np.concatenate(several)) for name, several in found.items()}
 
 

@@ -134,7 +134,7 @@ def _control(ax: Axes, controlled: Sequence[Numbers], several: Sequence[Numbers]
     looks.logarithmic(ax)
     low, high = ax.get_ylim()
     ax.set_ylim(low, high * (high / low) ** (0.15 * len(controlled)))
-    ax.axvline(0.0, color="0.5", linewidth=1.0, zorder=0)
+    ax.axvline(0.0, ymax=0.75, color="0.5", linewidth=1.0, zorder=0)
     ax.set_xlabel(r"$\log_{10} w$, control")
     ax.set_ylabel("part of the generated events")
     ax.legend(fontsize=10, loc="upper left")

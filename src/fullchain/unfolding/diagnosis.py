@@ -40,6 +40,12 @@ def diagnosed(about: Numbers, history: Numbers, binning: str) -> dict[str, Any]:
     return found
 
 
+def on_prior(about: Numbers, binning: str, observable: str) -> Numbers | None:
+    """Dependence on the prior, see `prior_dependence`; None of a method that has no such."""
+    found: Numbers = about.get("unfoldings", {}).get(binning, {}).get(observable, {})
+    return found.get("prior_dependence")
+
+
 def iterations(about: Numbers, history: Numbers, binning: str, observable: str) -> list[Numbers]:
     """Diagnostics after each iteration; empty for a method without any."""
     if isinstance(history.get("iterations"), list):

@@ -57,6 +57,8 @@ def main(
             spectrum = found[binning][name]
             own = replicas.get(binning, {}).get(name, {})
             one[binning] = evaluation.compared(spectrum, binning, own)
+            if changed := diagnosis.on_prior(about, binning, name):
+                one[binning]["prior_dependence"] = changed
             if binning == METRIC:
                 counts = diagnosis.counts_by_iteration(about, report, binning, name)
                 one["iterations"] = {

@@ -18,6 +18,9 @@ OF_MEASUREMENT = (
 GENERATIVE = ("cinn", "flow_matching")
 """Kinds of methods whose posteriors are tested."""
 
+BINNED = "ibu"
+"""Kind of methods whose dependence on the prior is drawn."""
+
 COVERAGE = "coverage"
 
 
@@ -57,4 +60,6 @@ def names(chosen: Drawn) -> list[str]:
         found += [f"{kind}_{measurement}" for kind in OF_MEASUREMENT]
         if kinds & set(GENERATIVE):
             found.append(f"calibration_{measurement}")
+        if BINNED in kinds:
+            found.append(f"prior_{measurement}")
     return found + ([COVERAGE] if chosen.coverage is not None else [])

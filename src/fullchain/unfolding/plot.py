@@ -11,6 +11,7 @@ from fullchain.unfolding import (
     coverage_figures,
     iteration_figures,
     looks,
+    prior_figures,
     spectra_figures,
 )
 from fullchain.unfolding.spectrum_file import STAGE
@@ -38,6 +39,7 @@ def main(
         agreement_figures.draw(figures, several)
         iteration_figures.draw(figures, several)
         coverage_figures.draw_calibration(figures, several)
+        prior_figures.draw(figures, several)
     if covered:
         coverage_figures.draw(figures, covered)
     figures.write()

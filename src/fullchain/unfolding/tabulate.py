@@ -56,6 +56,7 @@ def method_metrics(one: Numbers) -> list[Metric]:
         if observable["metric"]["truth"] is not None:
             found += _truth(one, name, observable)
         found += _refolding(one, name, observable)
+        found += _prior_dependence(one, name, observable)
     return found
 
 
@@ -222,6 +223,20 @@ def _refolding(one: Numbers, name: str, observable: Numbers) -> Iterator[Metric]
             found["chi_squared"],
             f"{text}chi-squared of refolded {name} and the data",
             "; the result was made of these data, p is no test of the truth",
+        )
+
+
+def _prior_dependence(one: Numbers, name: str, observable: Numbers) -> Iterator[Metric]:
+    found = observable["published"].get("prior_dependence")
+    if found and found["rms"] is not None:
+        yield Metric(
+            f"{one['measurement']}.{one['method']}.{name}.prior_dependence",
+            found["rms"]["value"],
+            found["rms"]["deviation"],
+            BOOTSTRAP,
+            f"{one['measurement']}, {one['method']}: change of {name} with the {found['prior']} "
+            "prior, root mean square over bins, in standard deviations of the result",
+            note=f"{found['rms']['bins']} published bins, as many iterations with both priors",
         )
 
 

@@ -274,6 +274,41 @@ def test_the_refolded_spectrum_has_signal_fakes_and_background():
     np.testing.assert_allclose(level["variance"], [1, 5, 2])
 
 
+def test_the_other_prior_is_the_result_that_its_setting_gives(gaussian):
+    problem = gaussian(3000, 2000)[0]
+    case = BinnedProblem.of(problem, problem.simulation.names, [COARSE])
+    factors = Factors.drawn(problem, 30, 30, 7, "m")
+    changed = {}
+    for iterations in (2, 40):
+        one, flat = (
+            unfold(case, settings(iterations=iterations, prior=prior), factors)
+            for prior in ("simulation", "flat")
+        )
+        found = one.about["prior_dependence"]
+        np.testing.assert_allclose(found["counts"], case.cells.inner(flat.counts))
+        assert flat.about["prior_dependence"]["prior"] == "simulation"
+        np.testing.assert_allclose(
+            flat.about["prior_dependence"]["counts"], case.cells.inner(one.counts)
+        )
+        both = [one.replicas, flat.replicas]
+        sigma = np.sqrt(sum(case.cells.inner(x).var(axis=0, ddof=1) for x in one.replicas.values()))
+        changes = case.cells.inner(flat.counts - one.counts) / sigma
+        np.testing.assert_allclose(np.array(found["changes"], float), changes)
+        error = np.sqrt(
+            sum(
+                case.cells.inner(both[1][source] - both[0][source]).var(axis=0, ddof=1)
+                for source in one.replicas
+            )
+        )
+        np.testing.assert_allclose(np.array(found["deviations"], float), error / sigma)
+        assert found["rms"]["value"] == pytest.approx(np.sqrt((changes**2).mean()))
+        assert found["rms"]["deviation"] > 0
+        changed[iterations] = found["rms"]["value"]
+    # Iterations forget the prior.
+    assert changed[40] < 0.3 * changed[2]
+    assert nominal(problem, iterations=2).about["prior_dependence"]["rms"] is None
+
+
 def test_data_outside_of_the_simulation_are_reported():
     problem = by_hand([0.5, 1.5], [0.5, 1.5], [0.5, 0.5, 1.5, 2.5, 3.5])
     found = nominal(problem, EDGES)
