@@ -87,5 +87,8 @@ def fit_words(physics: Content) -> str:
     squares, freedom = physics["resolution"]["chi_squared"]
     text = f"fit with chi-squared {squares:.3g} for {freedom:.0f} degrees of freedom"
     if squares > POOR * freedom:
-        text += ": leakage grows with energy, and the two terms do not describe it"
+        text += (
+            ": the two terms do not describe it, as where leakage grows with energy or a threshold "
+            "takes much of low ones"
+        )
     return text
