@@ -52,7 +52,8 @@ def main(
         list[Path], Input("showers of the training, HDF5: energies beyond theirs are marked")
     ] = [],  # noqa: B006
     showers: Annotated[
-        list[Path], Input("showers.json of the set: its name, threshold and depths of layers")
+        list[Path],
+        Input("showers.json of the set: name, threshold, depths of layers, Moliere radius"),
     ] = [],  # noqa: B006
     showers_set: Annotated[
         str, Option("name of the set of showers; else that of showers.json, or of the particle")
