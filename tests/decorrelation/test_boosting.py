@@ -171,6 +171,25 @@ def test_repeats_to_the_bit_and_depends_on_the_seed() -> None:
     assert values[0].shape != values[2].shape or not torch.equal(values[0], values[2])
 
 
+@pytest.mark.parametrize(
+    ("loss", "background", "message"),
+    [
+        ("flatness", 40, "39 background and .* needs 40, 5 for each of its 8 bins: lower method.b"),
+        ("uboost", 150, "149 background and .* needs 150 of background and 30 of signal"),
+    ],
+)
+def test_too_little_background_to_be_uniform_in(loss: str, background: int, message: str) -> None:
+    features, target, weight, mass = toy(1, 900)
+
+    def boosted(number: int) -> None:
+        kept = np.where((target == 0) | (np.cumsum(target == 1) <= number), weight, 0.0)
+        boosting.fit(features, target, kept, mass, settings(loss, trees=2), 1.0, seed=1)
+
+    with pytest.raises(InputError, match=message):
+        boosted(background - 1)
+    boosted(background)
+
+
 def test_a_jet_without_weight_is_as_if_it_were_not_there() -> None:
     features, target, weight, mass = toy(1, 1000)
     weight[::5] = np.where(np.arange(200) % 2, 0.0, -1.0)

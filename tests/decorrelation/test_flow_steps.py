@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,33 @@ def test_jets_of_the_training_are_taken_where_their_scores_are_alike(
     else:
         assert (part == split.VALIDATION).all()
         assert found.validation.mean() == pytest.approx(flow_jets.STOPPING, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("jets", "fitted_to", "message"),
+    [
+        (
+            30,
+            "both",
+            r"background jets of positive weight to fit a flow to and \d to stop it",
+        ),
+        (100, "validation", "are needed: .* selection of the tagger, or set fitted_to to both"),
+    ],
+)
+def test_too_little_background_is_refused_with_its_numbers(
+    jets: int, fitted_to: Any, message: str
+) -> None:
+    few = background(0.0, jets)
+    with pytest.raises(InputError, match=message):
+        flow_jets.choose(few, few.probabilities[:, 0], fitted_to, seed=1)
+    # Jets without weight are none.
+    enough = background(0.0, 400)
+    scores = enough.probabilities[:, 0]
+    flow_jets.choose(enough, scores, "validation", seed=1)
+    some = np.where(np.arange(400) % 4, 0.0, 1.0)
+    lighter = replace(enough, columns={**enough.columns, "weight": some})
+    with pytest.raises(InputError, match="at least 30 and 10 are needed"):
+        flow_jets.choose(lighter, scores, "validation", seed=1)
 
 
 def test_background_without_weight_or_validation_is_refused() -> None:

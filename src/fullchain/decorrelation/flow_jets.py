@@ -29,6 +29,13 @@ Array = npt.NDArray[np.float64]
 LEVEL = 0.05
 """Probability below which scores of the two parts are taken to differ."""
 
+SMALLEST = {"fit": 30, "stop": 10}
+"""Background jets of positive weight that a flow is fitted to, and that stop it, at least.
+
+Thirty jets know a quantile to a tenth even where it does not depend on the mass; that is enough to
+try a configuration, and far from enough for a measurement.
+"""
+
 STOPPING = 0.25
 """Part of the events of the validation part that says when to stop, where it trains the flow."""
 
@@ -79,8 +86,7 @@ def choose(
     Raises
     ------
     InputError
-        There is no background in the window, or none in the validation part, or too little to
-        divide, or background has no weight.
+        There is too little background in the window, or it has no weight.
     """
     background = jets.target > 0
     columns = jets.columns
@@ -118,11 +124,15 @@ def choose(
     else:
         rows = np.flatnonzero(validation)
         stopping = _part_of_events(jets, rows, seed)
-        if stopping.all() or not stopping.any():
-            raise InputError(
-                f"{len(rows)} background jets of the validation part are too few to fit a flow to "
-                "some and stop by the others: make more events, or set fitted_to to both"
-            )
+    numbers = {"fit": ~stopping & (weight[rows] > 0), "stop": stopping & (weight[rows] > 0)}
+    if any(int(numbers[name].sum()) < least for name, least in SMALLEST.items()):
+        other = ", or set fitted_to to both" if enough and not both else ""
+        raise InputError(
+            f"there are {int(numbers['fit'].sum())} background jets of positive weight to fit a "
+            f"flow to and {int(numbers['stop'].sum())} to stop it by, and at least "
+            f"{SMALLEST['fit']} and {SMALLEST['stop']} are needed: make more events, or widen the "
+            f"selection of the tagger{other}"
+        )
     return FlowJets(
         rows,
         stopping,

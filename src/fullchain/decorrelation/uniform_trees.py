@@ -1,6 +1,6 @@
 """The trainings of hep-ml behind `boosting`, and their trees as a module of torch."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,12 @@ from fullchain.seeds import derive
 from fullchain.tagging.trees import TreeEnsemble, rounded_down
 
 Array = NDArray[Any]
+
+JETS_IN_A_BIN = 5
+"""Background jets in a bin of the flatness loss, at least: as of the penalty of moments."""
+
+NEIGHBOURHOODS = 5
+"""Background jets over neighbours, at least: else a local efficiency is almost that of all."""
 
 NodeValues = tuple[Any, Array]
 """A tree of scikit-learn, and what each of its nodes adds to the score of signal, (nodes,)."""
@@ -54,6 +60,16 @@ Stages = Callable[[Rows], Iterator[Array]]
 """Gives log-odds of signal, or what is like them, after each round."""
 
 
+def _check(rows: Rows, wanted: Mapping[int, int], need: str) -> None:
+    """Raise InputError where background (0) or signal (1) has fewer jets than `wanted`."""
+    background, signal = (int(number) for number in np.bincount(rows.signal, minlength=2))
+    if any((background, signal)[one] < least for one, least in wanted.items()):
+        raise InputError(
+            f"{background} background and {signal} signal jets of positive weight are there to "
+            f"train on, and {need}, make more events, or widen the selection of the tagger"
+        )
+
+
 def flatness(
     rows: Rows,
     settings: BoostingSettings,
@@ -62,7 +78,17 @@ def flatness(
     seed: int,
     description: str,
 ) -> tuple[TreeEnsemble, Stages]:
-    """Minimise exponential and flatness loss by gradient boosting."""
+    """Minimise exponential and flatness loss by gradient boosting.
+
+    Raises InputError where bins have too few background jets.
+    """
+    wanted = JETS_IN_A_BIN * settings.bins
+    _check(
+        rows,
+        {0: wanted},
+        f"the flatness loss needs {wanted}, {JETS_IN_A_BIN} for each of its {settings.bins} bins: "
+        "lower method.bins",
+    )
     # Here, because whoever only applies trees has no need to wait for hep-ml.
     import pandas  # type: ignore[import-untyped]
     from hep_ml.gradientboosting import BinFlatnessLossFunction, UGradientBoostingClassifier
@@ -119,18 +145,20 @@ def uboost(
 ) -> tuple[TreeEnsemble, Stages]:
     """Boost for each of several efficiencies.
 
-    Raises InputError where a class has fewer jets than neighbours are looked at.
+    Raises InputError where a class has fewer jets than neighbours are looked at, or background so
+    few that the neighbours of a jet are a large part of it.
     """
     from hep_ml.commonutils import compute_knn_indices_of_same_class
     from hep_ml.uboost import uBoostBDT
     from sklearn.tree import DecisionTreeClassifier
 
-    least = int(np.bincount(rows.signal, minlength=2).min())
-    if least < settings.neighbours:
-        raise InputError(
-            f"a class has {least} jets of positive weight, and uBoost looks at the "
-            f"{settings.neighbours} nearest: lower method.neighbours or make more events"
-        )
+    wanted = NEIGHBOURHOODS * settings.neighbours
+    _check(
+        rows,
+        {0: wanted, 1: settings.neighbours},
+        f"uBoost needs {wanted} of background and {settings.neighbours} of signal, for it looks at "
+        f"the {settings.neighbours} nearest of a class: lower method.neighbours",
+    )
     base = DecisionTreeClassifier(
         max_depth=settings.max_depth, min_samples_leaf=settings.min_jets_in_leaf
     )
