@@ -1,5 +1,6 @@
 """Jets of tables of observables: read, and from the table to performance through the steps."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,23 @@ def test_columns_are_those_of_the_table(manifests: dict[str, Path]) -> None:
     (other,) = stream(manifests["w_test"], ["msoftdrop", "tau32", "tau21"], 0)
     assert np.isnan(other.scalars["msoftdrop"]).all() and np.isnan(other.scalars["tau32"]).all()
     np.testing.assert_allclose(other.scalars["tau21"], stored[:, 2], rtol=1e-6)
+
+
+def test_spectra_may_be_those_of_branches_of_the_file(
+    values: Values, manifests: dict[str, Path], tmp_path: Path
+) -> None:
+    changed = copy.deepcopy(values)
+    tagger = changed["tagging"]["taggers"]["trees"]
+    tagger["reweighting"] |= {"variables": ["pt", "zcutdef", "c2"], "bins": 2}
+    model = trained(tmp_path, manifests, "trees", changed)
+    assert read_models([model])[0].settings.reweighting.variables == ("pt", "zcutdef", "c2")
+    tagger["reweighting"] |= {"variables": ["zcutdeff"]}
+    with pytest.raises(InputError, match=r"0000\.root.*does not tell zcutdeff.*mean zcutdef\?"):
+        trained(tmp_path, manifests, "trees", changed)
+    # Observables that a file need not tell would be NaN for all jets.
+    tagger["reweighting"] |= {"variables": ["msoftdrop"]}
+    with pytest.raises(InputError, match=r"0000\.root.*does not tell msoftdrop"):
+        trained(tmp_path, manifests, "trees", changed)
 
 
 def test_jets_of_two_parts_of_a_file_are_told_apart(manifests: dict[str, Path]) -> None:

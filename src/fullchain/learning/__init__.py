@@ -5,7 +5,7 @@ Out: a trained model and its history; receiver operating characteristics with un
 
 `training` is the loop, `checkpoint` lets a killed training go on where it stood, `schedule` is the
 learning rate, `optimisers` and `precision` take the steps, `rows` keeps what exceeds a budget of
-memory in files, `distributed` shares a training among processes, `split` divides events into
-training, validation and test, `standardise` scales inputs, `roc` and `calibration` measure a
-classifier.
+memory in files, `distributed` shares a training among processes, `shared_sums` adds up what they
+see of a batch, `split` divides events into training, validation and test, `standardise` scales
+inputs, `roc` and `calibration` measure a classifier.
 """
