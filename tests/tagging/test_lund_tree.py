@@ -9,7 +9,10 @@ import pytest
 from fullchain.errors import InputError
 from fullchain.jets.arrays import momenta, offsets_of
 from fullchain.jets.declustering import decluster
+from fullchain.tagging.jets_reading import Jets
 from fullchain.tagging.lund_tree import HARDER, PARENT, SOFTER, LundTrees, lund_trees
+from fullchain.tagging.settings import TaggerSettings
+from fullchain.tagging.views import view_of
 
 
 def random_jets(seed: int, jets: int = 40, particles: int = 60) -> np.ndarray:
@@ -155,3 +158,12 @@ def test_wrong_shapes_are_refused() -> None:
         lund_trees(np.zeros((3, 4)))
     with pytest.raises(InputError, match="room for 0 nodes"):
         lund_trees(np.zeros((3, 4, 4)), nodes=0)
+
+
+def test_a_jet_of_a_file_is_named() -> None:
+    view = view_of(TaggerSettings.model_validate({"architecture": {"kind": "lund"}}))
+    constituents = np.ones((3, 4, 4), np.float32)
+    constituents[1, 2, 3] = -0.5
+    jets = Jets({"event": np.array([7, 8, 9]), "jet": np.zeros(3, int)}, constituents, "a.parquet")
+    with pytest.raises(InputError, match=r"a\.parquet: the jet with event 8, jet 0: mass of const"):
+        view.arrays(jets)

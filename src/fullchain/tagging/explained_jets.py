@@ -1,7 +1,7 @@
 """Jets for the explanation of a tagger: what it sees, observables, class, weight and part."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +195,7 @@ def _measured(
         found = high_level.inputs(jets.scalars, others, jets.named)
         values |= {name: found[:, place].astype(float) for place, name in enumerate(others)}
     return {
-        "arrays": view.arrays(Jets(jets.scalars, np.ascontiguousarray(seen))),
+        "arrays": view.arrays(replace(jets, constituents=np.ascontiguousarray(seen))),
         "observables": values,
         "scalars": jets.scalars,
     }

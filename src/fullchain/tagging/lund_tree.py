@@ -1,5 +1,6 @@
 """The full Lund plane of jets: their Cambridge/Aachen declustering trees as padded arrays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +49,12 @@ class LundTrees:
     mask: Array
 
 
-def lund_trees(constituents: Array, nodes: int | None = None) -> LundTrees:
+def lund_trees(
+    constituents: Array,
+    nodes: int | None = None,
+    *,
+    named: Callable[[int], str] = "jet {}".format,
+) -> LundTrees:
     r"""Recluster jets by angle (E-scheme) and list all their declusterings.
 
     The coordinates are those of Dreyer and Qu, arXiv:2012.08526: with a the harder and b the softer
@@ -65,6 +71,8 @@ def lund_trees(constituents: Array, nodes: int | None = None) -> LundTrees:
     nodes
         Room for nodes; a jet with more keeps those at the largest angles. By default one less than
         the particles, which is enough for all; at least 1.
+    named
+        Says which jet the one at a place is, for messages.
 
     Raises
     ------
@@ -81,7 +89,7 @@ def lund_trees(constituents: Array, nodes: int | None = None) -> LundTrees:
     room = max(1, n_particles - 1) if nodes is None else nodes
     if room < 1:
         raise InputError(f"room for {room} nodes of a Lund tree; at least 1 is needed")
-    _check(constituents)
+    _check(constituents, named)
     filled = constituents[..., 0] > 0
     momentum = momenta(*constituents[filled].T)
     features = np.zeros((n_jets, room, len(NAMES)), np.float32)
@@ -91,14 +99,14 @@ def lund_trees(constituents: Array, nodes: int | None = None) -> LundTrees:
     return LundTrees(features, neighbours, mask)
 
 
-def _check(constituents: Array) -> None:
+def _check(constituents: Array, named: Callable[[int], str]) -> None:
     wrong = ~np.isfinite(constituents) | (constituents < np.array([0.0, -np.inf, -np.inf, 0.0]))
     if wrong.any():
         jet, particle, component = np.argwhere(wrong)[0]
         name = ("pt", "eta", "phi", "mass")[component]
         value = constituents[jet, particle, component]
         raise InputError(
-            f"jet {jet}: {name} of constituent {particle} is {value}; make the jets again"
+            f"{named(int(jet))}: {name} of constituent {particle} is {value}; make the jets again"
         )
 
 

@@ -156,7 +156,7 @@ class LundPlane(View):
         """Give the tensors of some jets, as arrays."""
         from fullchain.tagging import lund_tree
 
-        trees = lund_tree.lund_trees(jets.constituents[..., :4], self.nodes)
+        trees = lund_tree.lund_trees(jets.constituents[..., :4], self.nodes, named=jets.named)
         chosen = [lund_tree.NAMES.index(name) for name in self.features]
         return {
             "nodes": np.ascontiguousarray(trees.features[..., chosen]),
