@@ -1,11 +1,18 @@
 """Formulas: read, rounded, simplified, evaluated, printed; and their search."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from fullchain.learning import roc
-from fullchain.tagging.explanation_settings import FormulaSettings
+from fullchain.learning import roc, split
+from fullchain.setting_files import merge, read_yaml
+from fullchain.settings import validate
+from fullchain.tagging.explained import Explained
+from fullchain.tagging.explained_jets import ExplainedJets
+from fullchain.tagging.explanation_settings import ExplanationSettings, FormulaSettings
 from fullchain.tagging.formula import Formula
+from fullchain.tagging.formula_choice import formula_of
 from fullchain.tagging.symbolic_regression import search
 
 NAMES = ["n", "w", "t"]
@@ -71,3 +78,52 @@ def test_a_search_finds_a_planted_formula_and_twice_the_same() -> None:
     best = max(area(Formula(text, ["a", "b", "c"])(x)) for text in texts)
     assert best > area(logit) - 0.005
     assert area(x[:, 0]) < area(logit) - 0.03
+
+
+def quarks_and_gluons(number: int) -> dict[str, Explained]:
+    """Jets with three observables, and a network whose log-odds are those they are drawn from."""
+    random = np.random.default_rng(8)
+    hidden = random.normal(0, 1, number)
+    particles = 45 + 20 * hidden
+    width = np.exp(0.5 * hidden + 0.4 * random.normal(0, 1, number)) * 0.06
+    rest = random.normal(0, 1, number)
+    logit = -2.0 * np.tanh(0.9 * hidden) - 8.0 * (width - 0.06) + 0.4 * rest**2 - 0.3
+    quark = random.uniform(size=number) < 1 / (1 + np.exp(-logit))
+    jets = ExplainedJets(
+        arrays={},
+        observables={"n_pf": particles, "width": width, "rest": rest},
+        filled={},
+        target=np.where(quark, 0, 1),
+        weight=np.where(quark, 0.5 / quark.mean(), 0.5 / (~quark).mean()),
+        event=np.arange(number),
+        part=random.choice([split.TRAIN, split.VALIDATION, split.TEST], number, p=[0.5, 0.2, 0.3]),
+    )
+    # The classes have equal weight, as the log-odds of a tagger are meant.
+    everything = Explained(jets, logit - np.log(quark.mean() / (~quark).mean()), None)
+    parts = {name: everything.part(name) for name in (split.TRAIN, split.VALIDATION, split.TEST)}
+    return parts | {"fitted": everything.part(split.TRAIN, split.VALIDATION)}
+
+
+def test_a_formula_is_as_good_as_a_network_on_overlapping_classes() -> None:
+    how = ExplanationSettings(
+        replicas=40, formula=FormulaSettings(population=150, generations=25, jets=800)
+    )
+    found = formula_of(["n_pf", "width", "rest"], quarks_and_gluons(8000), how, 3, None)
+    assert 0.75 < found["network"]["auc"]["value"] < 0.9
+    assert found["network"]["calibration"]["error"]["value"] < 0.03
+    assert abs(found["difference"]["value"]) < 0.01
+    assert 0 < found["difference"]["deviation"] < 0.005
+    assert found["scaled"]["calibration"]["error"]["value"] < 0.05
+    assert set(found["variables"]) <= {"n_pf", "width", "rest"} and len(found["variables"]) > 1
+
+
+def test_the_run_on_quarks_and_gluons_is_possible(project: Path) -> None:
+    files = [project / "config" / name for name in ("config.yaml", "quark_gluon.yaml")]
+    tagging = validate(merge(*(read_yaml(file) for file in files))).tagging
+    assert tagging is not None
+    kinds = {name: one.architecture.kind for name, one in tagging.taggers.items()}
+    assert kinds == {"quark_mlp": "mlp", "quark_pfn": "pfn"}
+    assert tagging.explained == ("quark_mlp", "quark_pfn")
+    for one in tagging.taggers.values():
+        assert one.class_names == ("quark", "gluon") and one.samples == ("qcd",)
+        assert tagging.measured_samples(one) == ["qcd", "qcd_a14"]
