@@ -9,8 +9,8 @@ def without_unwanted_defaults(
 ) -> dict[str, Any]:
     """Drop the default samples where they are not wanted, and defaults that need them.
 
-    These are figures and, beside taggers of the user's own, taggers. All are told from the user's
-    own by being equal to the defaults.
+    These are figures, other simulations that taggers are measured on and, beside taggers of the
+    user's own, taggers. All are told from the user's own by being equal to the defaults.
 
     Parameters
     ----------
@@ -53,8 +53,10 @@ def without_unwanted_defaults(
             values["calorimetry"], defaults["calorimetry"]["downstream"], samples
         ),
         "firmware": _without_default_triggers(values["firmware"], defaults["firmware"], samples),
-        "tagging": _without_default_taggers(
-            values["tagging"], defaults["tagging"]["taggers"], samples
+        "tagging": _without_default_alternatives(
+            _without_default_taggers(values["tagging"], defaults["tagging"]["taggers"], samples),
+            defaults["tagging"]["evaluation"]["alternatives"],
+            samples,
         ),
     }
 
@@ -72,6 +74,32 @@ def _without_default_taggers(
         or all(one in samples for wanted in entry["classes"].values() for one in wanted["samples"])
     }
     return {**tagging, "taggers": left} if any(left.values()) else tagging
+
+
+def _without_default_alternatives(
+    tagging: Any, defaults: Mapping[str, Mapping[str, str]], samples: Mapping[str, Any]
+) -> Any:
+    """Drop default stand-ins of samples that are not there, and simulations without any."""
+    evaluation = tagging.get("evaluation") if isinstance(tagging, Mapping) else None
+    if not isinstance(evaluation, Mapping):
+        return tagging
+    given = evaluation.get("alternatives")
+    if not isinstance(given, Mapping):
+        return tagging
+    left: dict[str, Any] = {}
+    for name, stand_ins in given.items():
+        default = defaults.get(name, {})
+        if not isinstance(stand_ins, Mapping):
+            left[name] = stand_ins
+            continue
+        kept = {
+            old: new
+            for old, new in stand_ins.items()
+            if default.get(old) != new or (old in samples and new in samples)
+        }
+        if kept or not stand_ins:
+            left[name] = kept
+    return {**tagging, "evaluation": {**evaluation, "alternatives": left}}
 
 
 def without_default_classifiers(

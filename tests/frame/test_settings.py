@@ -215,6 +215,25 @@ def test_default_scores_of_summaries_need_their_classifier() -> None:
     refuse({**mine, "decorrelation": None}, "inference.summaries.scores", "'mine'")
 
 
+def test_default_stand_ins_go_with_their_samples_and_own_ones_stay() -> None:
+    mine = {"kind": "ingested", "files": ["a.root"]}
+    classes = {
+        "gluon": {"samples": ["qcd"], "labels": ["gluon"]},
+        "quark": {"samples": ["qcd"], "labels": ["light"]},
+    }
+    own: dict[str, Any] = {
+        "ntuples": {"keep_default_samples": False, "samples": {"qcd": mine, "qcd_a14": mine}},
+        "tagging": {"taggers": {"mine": {"classes": classes}}},
+        "inference": None,
+        "calorimetry": None,
+    }
+    settings = validate(own)
+    assert settings.tagging is not None
+    assert settings.tagging.evaluation.alternatives == {"a14": {"qcd": "qcd_a14"}}
+    own["tagging"]["evaluation"] = {"alternatives": {"herwig": {"qcd": "herwig"}}}
+    refuse(own, "tagging.evaluation.alternatives.herwig", "'herwig'")
+
+
 def test_default_taggers_and_classifiers_go_with_their_samples() -> None:
     mine = {"kind": "ingested", "files": ["a.root"]}
     tagger = {
@@ -232,6 +251,7 @@ def test_default_taggers_and_classifiers_go_with_their_samples() -> None:
     settings = validate(own)
     assert settings.tagging is not None
     assert list(settings.tagging.taggers) == ["mine"]
+    assert settings.tagging.evaluation.alternatives == {}
     assert settings.decorrelation is None
     assert validate({"tagging": None, "inference": None}).decorrelation is None
     refuse(

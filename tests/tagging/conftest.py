@@ -177,7 +177,11 @@ def values() -> dict[str, Any]:
                 "device": "cpu",
                 "threads": 1,
             },
-            "evaluation": {"replicas": 40, "bins": {"pt": [500, 600, 700], "abs_eta": [0, 1, 2]}},
+            "evaluation": {
+                "replicas": 40,
+                "bins": {"pt": [500, 600, 700], "abs_eta": [0, 1, 2]},
+                "alternatives": {},
+            },
         }
     )
     return {"seed": 11, "tagging": tagging.model_dump(mode="json")}

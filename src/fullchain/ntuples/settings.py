@@ -70,7 +70,7 @@ class NtuplesSettings(SettingsModel):
     keep_default_samples: bool = Field(
         True,
         description="false: only the samples of your own configuration, none of the default ones, "
-        "nor the default control plots that show them",
+        "nor the default control plots and tests of taggers on other simulations that need them",
     )
     measurement: MeasurementSettings = Field(
         MeasurementSettings(), description="numbers that are reported"

@@ -29,7 +29,7 @@ class EvaluationSettings(SettingsModel):
         "together is always measured",
     )
     alternatives: dict[str, dict[str, str]] = Field(
-        default_factory=dict,
+        default_factory=lambda: {"a14": {"tt": "tt_a14", "qcd": "qcd_a14"}},
         description="other simulations by name, each with the samples that stand in for those of "
         "a tagger: the tagger is measured on them too, and the differences are given",
     )
