@@ -197,7 +197,9 @@ def test_what_cannot_be_trained_is_refused(
     path = tmp_path / "infinite.parquet"
     pyarrow.parquet.write_table(table.set_column(place, "d2", [broken]), path)
     for name in ("disco", "uniform"):
-        with pytest.raises(InputError, match=r"infinite\.parquet: the jet .*event \d+.*: d2 is inf"):
+        with pytest.raises(
+            InputError, match=r"infinite\.parquet: the jet .*event \d+.*: d2 is inf"
+        ):
             run(tmp_path, [jets[0], path], values, name, 10.0)
     particles = copy.deepcopy(values)
     particles["tagging"]["taggers"]["w"]["architecture"] = {"kind": "pfn"}
