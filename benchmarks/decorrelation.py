@@ -6,7 +6,8 @@ One column on each side. For ours a step of a training, which is the value and i
 gives the value only, by its fast algorithm (AVL, compiled) and, while all pairs fit, by its naive
 one. Each of our ways is also timed for the value alone. Times are medians in processor time on one
 thread, memory is the peak of what a process of its own allocates beyond its input. `ratio` is to
-the fast dcor of the same run, and `difference` the absolute one of the values.
+the fast dcor of the same run: of the medians, and between the quotients of the least and the
+largest times. `difference` is the absolute one of the values.
 """
 
 import argparse
@@ -74,13 +75,19 @@ def measure(queue: Any, way: str, jets: int, repeat: int) -> None:
     queue.put((value, seconds(step, repeat), seconds(value_only, repeat), peak / 1024))
 
 
-def seconds(action: Callable[[], object], repeat: int) -> float:
+def seconds(action: Callable[[], object], repeat: int) -> list[float]:
     taken = []
     for _ in range(repeat):
         start = time.process_time()
         action()
         taken.append(time.process_time() - start)
-    return statistics.median(taken)
+    return taken
+
+
+def ratio(ours: list[float], theirs: list[float]) -> str:
+    middle = statistics.median(ours) / statistics.median(theirs)
+    least, most = min(ours) / max(theirs), max(ours) / min(theirs)
+    return f"{middle:.2f} ({least:.2f}-{most:.2f})"
 
 
 def main() -> None:
@@ -90,8 +97,9 @@ def main() -> None:
     chosen = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     print(
-        f"{'jets':>8} {'':<11}{'step':>10}{'ratio':>8}{'value':>10}{'ratio':>8}{'memory':>10}"
-        f"{'per jet':>9}{'difference':>12}"
+        f"{'jets':>8} {'':<11}{'step':>11}{'ratio':>23}{'value':>11}{'ratio':>23}{'memory':>10}"
+        f"{'per jet':>9}{'difference':>12}",
+        flush=True,
     )
     for jets in chosen.jets:
         found = {}
@@ -108,10 +116,14 @@ def main() -> None:
         fast, _, fast_seconds, _ = found["dcor"]
         for way, (value, step, value_only, memory) in found.items():
             ours = not way.startswith("dcor")
-            text = f"{step:>9.3f}s{step / fast_seconds:>8.2f}" if ours else f"{'':>18}"
+            text = f"{'':>34}"
+            if ours:
+                text = f"{statistics.median(step):>10.4f}s{ratio(step, fast_seconds):>23}"
             print(
-                f"{jets:>8} {way:<11}{text}{value_only:>9.3f}s{value_only / fast_seconds:>8.2f}"
-                f"{memory:>7.0f} MB{1e6 * memory / jets:>7.0f} B{abs(value - fast):>12.1e}"
+                f"{jets:>8} {way:<11}{text}{statistics.median(value_only):>10.4f}s"
+                f"{ratio(value_only, fast_seconds):>23}"
+                f"{memory:>7.0f} MB{1e6 * memory / jets:>7.0f} B{abs(value - fast):>12.1e}",
+                flush=True,
             )
 
 
