@@ -1,6 +1,7 @@
 # Showers from a parameterisation or files, models of them, generated showers, and their judging.
 import shlex
 
+from fullchain.calorimetry import job_sizes
 from fullchain.calorimetry.figure_names import names as calorimetry_figure_names
 from fullchain.calorimetry.showers_settings import FileSettings
 
@@ -100,6 +101,43 @@ def shower_model_settings(name):
     return dag_parts.text(chosen, *chosen)
 
 
+def memory_of_showers(megabytes, copies, *parts, classifier=None):
+    """Memory of a job [MB] that holds showers of these parts of its set, so many times over.
+
+    Copies follow benchmarks/calorimetry/memory_of_showers.py; `megabytes` are for libraries and
+    networks, but for that of a classifier, whose size follows the voxels. The evaluation reads in
+    pieces and holds features.
+    """
+
+    def needed(wildcards, attempt):
+        name = getattr(wildcards, "judged", None) or wildcards.shower_model
+        showers = CALORIMETRY.set_of(name)
+        size = copies * job_sizes.megabytes(CALORIMETRY, showers, *parts)
+        if classifier:
+            size += job_sizes.classifier_megabytes(CALORIMETRY, showers, classifier)
+        return attempt * int(megabytes + size)
+
+    return needed
+
+
+def memory_of_classifier(classifier):
+    """Memory of a job [MB] that trains classifiers on showers of the test."""
+    # In double precision the official mode holds its rows once more.
+    copies = 15 if classifier.mode == "official" else 11
+    return memory_of_showers(1500, copies, "test", "reference", classifier=classifier)
+
+
+def gpu_of(training):
+    """Whether a training may use a GPU."""
+    return int(training.device != "cpu")
+
+
+def solver_time(wildcards, attempt):
+    """Time of a comparison of solvers [min], which is one of evaluations of a network."""
+    own = job_sizes.solver_minutes(CALORIMETRY, wildcards.shower_model)
+    return attempt * int(60 + own)
+
+
 def shower_model_files(names):
     return [result(f"calorimetry/models/{name}/model.pt") for name in names]
 
@@ -158,9 +196,9 @@ rule calorimetry_train:
     priority: 10
     threads: lambda w: SHOWER_MODELS[w.shower_model].training.threads
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory_of_showers(4000, 8, "train"),
         runtime=minutes(720),
-        gpu=lambda w: int(SHOWER_MODELS[w.shower_model].training.device != "cpu"),
+        gpu=lambda w: gpu_of(SHOWER_MODELS[w.shower_model].training),
     params:
         code=code("calorimetry.train"),
         settings=lambda w: shower_model_settings(w.shower_model),
@@ -190,9 +228,9 @@ rule calorimetry_distil:
     priority: 10
     threads: lambda w: SHOWER_MODELS[w.shower_model].training.threads
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory_of_showers(4000, 8, "train"),
         runtime=minutes(720),
-        gpu=lambda w: int(SHOWER_MODELS[w.shower_model].training.device != "cpu"),
+        gpu=lambda w: gpu_of(SHOWER_MODELS[w.shower_model].training),
     params:
         code=code("calorimetry.distil"),
         settings=lambda w: shower_model_settings(w.shower_model),
@@ -219,7 +257,7 @@ rule calorimetry_sample:
     resources:
         mem_mb=memory(2000),
         runtime=minutes(240),
-        gpu=lambda w: int(SHOWER_MODELS[w.shower_model].training.device != "cpu"),
+        gpu=lambda w: gpu_of(SHOWER_MODELS[w.shower_model].training),
     params:
         code=code("calorimetry.sample"),
         # Beyond the trained energies on purpose, where some were left out.
@@ -251,7 +289,7 @@ rule calorimetry_evaluate:
         bench_of("calorimetry_evaluate", "{judged}")
     threads: 1
     resources:
-        mem_mb=memory(3000),
+        mem_mb=memory_of_showers(3000, 1, "test", "reference"),
         runtime=minutes(60),
         gpu=0,
     params:
@@ -291,9 +329,9 @@ rule calorimetry_classify:
         bench_of("calorimetry_classify", "{judged}")
     threads: CALORIMETRY.classifiers.training.threads
     resources:
-        mem_mb=memory(3000),
+        mem_mb=memory_of_classifier(CALORIMETRY.classifiers),
         runtime=minutes(720),
-        gpu=0,
+        gpu=gpu_of(CALORIMETRY.classifiers.training),
     params:
         code=code("calorimetry.classify"),
         role=role_of,
@@ -370,9 +408,9 @@ rule calorimetry_control:
         bench_of("calorimetry_control", "{shower_model}")
     threads: CALORIMETRY.control.classifier.training.threads
     resources:
-        mem_mb=memory(3000),
+        mem_mb=memory_of_classifier(CALORIMETRY.control.classifier),
         runtime=minutes(720),
-        gpu=0,
+        gpu=gpu_of(CALORIMETRY.control.classifier.training),
     params:
         code=code("calorimetry.control"),
         showers=lambda w: CALORIMETRY.set_of(w.shower_model),
@@ -431,7 +469,7 @@ rule calorimetry_solve:
     threads: CALORIMETRY.solvers.threads if CALORIMETRY.solvers else 1
     resources:
         mem_mb=memory(2000),
-        runtime=minutes(240),
+        runtime=solver_time,
         gpu=0,
     params:
         code=code("calorimetry.solve"),

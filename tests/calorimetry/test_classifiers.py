@@ -22,9 +22,8 @@ from fullchain.calorimetry import (
 from fullchain.calorimetry.classifier_inputs import check_pair, inputs
 from fullchain.calorimetry.classifier_judgement import judge
 from fullchain.calorimetry.classifier_scores import Scores, auc, divergence, judged
-from fullchain.calorimetry.classifier_settings import ClassifierSettings
+from fullchain.calorimetry.classifier_settings import OFFICIAL_LAYERS, ClassifierSettings
 from fullchain.calorimetry.classifier_training import (
-    OFFICIAL_LAYERS,
     Isotonic,
     Rows,
     learn,

@@ -11,6 +11,9 @@ Mode = Literal["lite", "official"]
 Level = Literal["low", "high"]
 FeatureSet = Literal["challenge", "all"]
 
+OFFICIAL_LAYERS = (2048, 2048, 2048)
+"""Sizes of the hidden layers of the CaloChallenge's classifier."""
+
 
 class ClassifierSettings(SettingsModel):
     """Networks, and how they are trained."""

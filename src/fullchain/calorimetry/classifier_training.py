@@ -15,7 +15,7 @@ from scipy.optimize import isotonic_regression
 from torch import Tensor, nn
 
 from fullchain.calorimetry.classifier_network import ShowerClassifier
-from fullchain.calorimetry.classifier_settings import ClassifierSettings
+from fullchain.calorimetry.classifier_settings import OFFICIAL_LAYERS, ClassifierSettings
 from fullchain.errors import InputError
 from fullchain.learning.device import repeatable
 from fullchain.learning.settings import TrainingSettings
@@ -24,7 +24,6 @@ from fullchain.seeds import derive
 
 Array = NDArray[Any]
 
-OFFICIAL_LAYERS = (2048, 2048, 2048)
 OFFICIAL_TRAINING = {
     "epochs": 50,
     "batch_size": 1000,
