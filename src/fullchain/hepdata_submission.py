@@ -20,8 +20,8 @@ import yaml
 from fullchain import further_outputs
 from fullchain.atomic import atomic
 from fullchain.errors import InputError
+from fullchain.hepdata_listing import SUBMISSION, referenced
 
-SUBMISSION = "submission.yaml"
 LONGEST_NAME = 64
 
 
@@ -185,24 +185,6 @@ def archive(files: Mapping[str, bytes], folder: str) -> bytes:
             entry.size, entry.mode = len(files[name]), 0o644
             tar.addfile(entry, io.BytesIO(files[name]))
     return gzip.compress(packed.getvalue(), compresslevel=9, mtime=0)
-
-
-def referenced(folder: Path) -> set[str]:
-    """Names of the files that belong to the submission in a folder; none where there is none.
-
-    Raises InputError where its submission.yaml is none of ours.
-    """
-    place = folder / SUBMISSION
-    if not place.is_file():
-        return set()
-    try:
-        documents = list(yaml.safe_load_all(place.read_text(encoding="utf-8")))
-        names = {str(one["data_file"]) for one in documents if "data_file" in one}
-        for one in documents:
-            names |= {str(found["location"]) for found in one.get("additional_resources", [])}
-    except (yaml.YAMLError, TypeError, KeyError, AttributeError) as problem:
-        raise InputError(f"{place}: not a submission ({problem}); remove it") from None
-    return {SUBMISSION, *(name for name in names if "/" not in name)}
 
 
 def _lines(table: Mapping[str, Any]) -> str:

@@ -126,7 +126,7 @@ def given(text: str, overlay: dict[str, Any], function: str) -> set[str]:
         "TAGGERS": settings.tagging.taggers if settings.tagging else {},
         "settings": lambda *paths: set(paths),
     }
-    for name in ("scoring_settings", function):
+    for name in ("scoring_settings", "stand_in_settings", function):
         (source,) = re.findall(rf"^def {name}\(.*\n(?:    .*\n|\n(?=    ))+", text, re.MULTILINE)
         exec(source, found)
     passed: set[str] = found[function]("pfn")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fullchain.errors import InputError
-from fullchain.hepdata_submission import referenced
+from fullchain.hepdata_listing import referenced
 from fullchain.unfolding import unfolded_file
 from fullchain.unfolding.unfolded import Unfolded
 
