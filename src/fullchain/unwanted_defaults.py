@@ -120,7 +120,9 @@ def without_default_classifiers(
     left = {
         name: entry
         for name, entry in chosen["classifiers"].items()
-        if entry != default.get(name) or taggers.get(default[name]["tagger"]) is not None
+        if name not in default
+        or entry != default[name]
+        or taggers.get(default[name]["tagger"]) is not None
     }
     section = {**chosen, "classifiers": left} if left else None
     return {**values, "decorrelation": section}

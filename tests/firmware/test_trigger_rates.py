@@ -6,10 +6,8 @@ from scipy import stats
 
 from fullchain.errors import InputError
 from fullchain.firmware.trigger_rates import (
-    ONE_SIGMA,
     Areas,
     Ranked,
-    clopper_pearson,
     cut,
     efficiency,
     replicas,
@@ -104,23 +102,6 @@ def test_a_threshold_depends_on_the_rate_not_on_the_unit_of_weights():
 def test_events_that_make_no_sample(scores, weights, words):
     with pytest.raises(InputError, match=words):
         ranked(scores, weights)
-
-
-def test_intervals_of_clopper_and_pearson():
-    tail = 0.5 * (1 - ONE_SIGMA)
-    low, high = clopper_pearson(np.array([0.0, 10.0]), 10.0)
-    # Closed forms where none or all pass.
-    assert low[0] == 0.0
-    assert high[0] == pytest.approx(1 - tail ** (1 / 10))
-    assert low[1] == pytest.approx(tail ** (1 / 10))
-    assert high[1] == 1.0
-    assert [float(one) for one in clopper_pearson(0.0, 0.0)] == [0.0, 1.0]
-    # It covers at least as often as it says, by a sum over all outcomes.
-    for truth in (0.03, 0.3, 0.5):
-        counts = np.arange(31)
-        low, high = clopper_pearson(counts.astype(float), 30.0)
-        covered = stats.binom.pmf(counts, 30, truth)[(low <= truth) & (truth <= high)].sum()
-        assert covered >= ONE_SIGMA
 
 
 def test_efficiency_of_weighted_events():

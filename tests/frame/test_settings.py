@@ -254,6 +254,10 @@ def test_default_taggers_and_classifiers_go_with_their_samples() -> None:
     assert settings.tagging.evaluation.alternatives == {}
     assert settings.decorrelation is None
     assert validate({"tagging": None, "inference": None}).decorrelation is None
+    # A later file may take away what an earlier one has added.
+    added = validate({"decorrelation": {"classifiers": {"added": None}}}).decorrelation
+    assert added is not None
+    assert "added" not in added.classifiers
     refuse(
         {**own, "tagging": {"taggers": {"mine": tagger, "pfn": {"n_constituents": 20}}}},
         "tagging.taggers.pfn",

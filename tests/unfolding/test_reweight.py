@@ -9,7 +9,7 @@ import torch
 
 from fullchain.errors import InputError
 from fullchain.step import Given
-from fullchain.unfolding import diagnostics, event_table, fits, reweight, unfolded_file
+from fullchain.unfolding import counting, diagnostics, event_table, fits, reweight, unfolded_file
 from fullchain.unfolding.binning import counted
 from fullchain.unfolding.observable_settings import ObservableSettings
 from fullchain.unfolding.sample import Level, Measured, Particles, Problem, Simulation
@@ -248,7 +248,7 @@ def test_data_beyond_the_simulation_are_said_and_counted(tmp_path, tables, capsy
 
 def test_effective_sample_size_and_drift():
     weights = np.array([[1.0, 1, 1, 1], [4.0, 0, 0, 0]])
-    np.testing.assert_allclose(diagnostics.effective_sample_size(weights), [4, 1])
+    np.testing.assert_allclose(counting.effective_sample_size(weights), [4, 1])
     np.testing.assert_allclose(diagnostics.drift(weights, np.ones((2, 4))), [0, 1.5])
 
 

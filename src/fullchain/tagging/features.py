@@ -18,51 +18,23 @@ from fullchain.tagging.jets_reading import FOUR_MOMENTUM, FULL
 CLIP = 5.0
 """Largest absolute value of a standardised feature, as in 2202.03772."""
 
+_SIZES = ("log_pt", "log_energy", "log_pt_fraction", "log_energy_fraction", "delta_r")
+_ANGLES = ("delta_eta", "delta_phi")
+_KINDS = (
+    "charge",
+    "is_charged_hadron",
+    "is_neutral_hadron",
+    "is_photon",
+    "is_electron",
+    "is_muon",
+)
+_DISPLACEMENT = ("tanh_d0", "d0_error", "tanh_dz", "dz_error")
+
+# The order of the authors' configurations for JetClass, for their weights.
 NAMES = {
-    "kin": (
-        "log_pt",
-        "log_energy",
-        "log_pt_fraction",
-        "log_energy_fraction",
-        "delta_r",
-        "delta_eta",
-        "delta_phi",
-    ),
-    # The order of the authors' configurations for JetClass, for their weights.
-    "kinpid": (
-        "log_pt",
-        "log_energy",
-        "log_pt_fraction",
-        "log_energy_fraction",
-        "delta_r",
-        "charge",
-        "is_charged_hadron",
-        "is_neutral_hadron",
-        "is_photon",
-        "is_electron",
-        "is_muon",
-        "delta_eta",
-        "delta_phi",
-    ),
-    "full": (
-        "log_pt",
-        "log_energy",
-        "log_pt_fraction",
-        "log_energy_fraction",
-        "delta_r",
-        "charge",
-        "is_charged_hadron",
-        "is_neutral_hadron",
-        "is_photon",
-        "is_electron",
-        "is_muon",
-        "tanh_d0",
-        "d0_error",
-        "tanh_dz",
-        "dz_error",
-        "delta_eta",
-        "delta_phi",
-    ),
+    "kin": (*_SIZES, *_ANGLES),
+    "kinpid": (*_SIZES, *_KINDS, *_ANGLES),
+    "full": (*_SIZES, *_KINDS, *_DISPLACEMENT, *_ANGLES),
     "pt_eta_phi": ("pt_fraction", "delta_eta", "delta_phi"),
 }
 
@@ -74,20 +46,18 @@ FIELDS = {
 }
 """What has to be read of a particle."""
 
+
+def _published(names: tuple[str, ...]) -> Standardisation:
+    """The table of inputs of 2202.03772, as its authors' configuration for JetClass has it."""
+    unscaled = len(names) - len(_SIZES)
+    return Standardisation(
+        subtract=(1.7, 2.0, -4.7, -4.7, 0.2, *([0.0] * unscaled)),
+        multiply=(0.7, 0.7, 0.7, 0.7, 4.0, *([1.0] * unscaled)),
+    )
+
+
 PUBLISHED = {
-    # The table of inputs of 2202.03772, as its authors' configuration for JetClass has it.
-    "kin": Standardisation(
-        subtract=(1.7, 2.0, -4.7, -4.7, 0.2, 0.0, 0.0),
-        multiply=(0.7, 0.7, 0.7, 0.7, 4.0, 1.0, 1.0),
-    ),
-    "kinpid": Standardisation(
-        subtract=(1.7, 2.0, -4.7, -4.7, 0.2, *([0.0] * 8)),
-        multiply=(0.7, 0.7, 0.7, 0.7, 4.0, *([1.0] * 8)),
-    ),
-    "full": Standardisation(
-        subtract=(1.7, 2.0, -4.7, -4.7, 0.2, *([0.0] * 12)),
-        multiply=(0.7, 0.7, 0.7, 0.7, 4.0, *([1.0] * 12)),
-    ),
+    **{inputs: _published(NAMES[inputs]) for inputs in ("kin", "kinpid", "full")},
     # 1810.05165 normalises pT to the jet's and centres the angles, and scales no further.
     "pt_eta_phi": Standardisation(subtract=(0.0, 0.0, 0.0), multiply=(1.0, 1.0, 1.0)),
 }

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fullchain.learning.bootstrap import event_factors
 from fullchain.learning.standardise import weighted_quantiles
-from fullchain.seeds import derive, stream
+from fullchain.seeds import derive
 from fullchain.unfolding import acceptance_classifier
 from fullchain.unfolding.acceptance_classifier import Classifier
-from fullchain.unfolding.counting import none_or_all
+from fullchain.unfolding.counting import effective_sample_size, none_or_all
 from fullchain.unfolding.generative_settings import ControlSettings, SmallClassifierSettings
 
 Array = npt.NDArray[np.float64]
@@ -150,7 +151,7 @@ def _record(
     parts = [f"{part:g}" for part in TAIL]
     return {
         "events": events,
-        "effective_events": float(total**2 / (own**2).sum()),
+        "effective_events": float(effective_sample_size(own)),
         "auc": area,
         "auc_error": error,
         "quantiles": dict(zip(parts, found.tolist(), strict=False)),
@@ -175,20 +176,17 @@ def _tail(ratio: Array, weight: Array) -> Array:
         weight[ratio > LARGE].sum() / total,
         weight[ratio < 1 / LARGE].sum() / total,
         both.sum() / total,
-        (both.sum() ** 2 / (both**2).sum()) / (total**2 / (weight**2).sum()),
+        effective_sample_size(both) / effective_sample_size(weight),
     )
     return np.concatenate([weighted_quantiles(ratio, weight, TAIL), summaries])
 
 
 def _spread(ratio: Array, weight: Array, event: Integers, seed: int) -> Array:
     """Standard deviations of `_tail` over bootstrap replicas of the events."""
-    different, place = np.unique(event, return_inverse=True)
-    chance, events = stream(seed, "bootstrap"), len(different)
-    # As many events in each replica: of few, independent numbers might leave none.
-    found = [
-        _tail(ratio, weight * chance.multinomial(events, np.full(events, 1 / events))[place])
-        for _ in range(BOOTSTRAPS)
-    ]
+    place = np.unique(event, return_inverse=True)[1]
+    drawn = (weight * factor for factor in event_factors(place, BOOTSTRAPS, seed))
+    # A replica of few events may have none of them.
+    found = [_tail(ratio, several) for several in drawn if several.any()]
     deviation: Array = np.std(found, axis=0, ddof=1)
     return deviation
 

@@ -4,10 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fullchain.binomial import clopper_pearson
 from fullchain.unfolding.sample import Array, Flags
-
-TAIL = 0.15865525
-"""Part of a normal distribution beyond one standard deviation on one side."""
 
 COUNTED, LIMITED = "counting", "binomial, 68 %"
 """Kinds of the error: standard deviation; length of the interval of Clopper and Pearson."""
@@ -41,13 +39,22 @@ def part(chosen: Flags, weight: Array) -> Part:
     value = float(weight[chosen].sum() / total)
     if 0.0 < value < 1.0:
         return Part(value, float(np.sqrt((weight**2 * (chosen - value) ** 2).sum()) / total))
-    worth = total**2 / float((weight**2).sum())
-    return Part(value, none_or_all(worth))
+    return Part(value, none_or_all(float(effective_sample_size(weight))))
 
 
 def none_or_all(events: float) -> float:
-    """Give the length of the 68.3 % interval of Clopper and Pearson for none or all of n events.
+    """Give the length of the 68.3 % interval of Clopper and Pearson for none or all of n events."""
+    low, high = clopper_pearson(0.0, events)
+    return float(high - low)
 
-    Biometrika 26 (1934) 404.
+
+def effective_sample_size(weights: Array) -> Array:
+    """Number of events of equal weight with the same precision: (sum w)^2 / sum w^2, of (..., n).
+
+    Examples
+    --------
+    >>> float(effective_sample_size(np.array([1.0, 1.0, 0.0])))
+    2.0
     """
-    return 1.0 - TAIL ** (1.0 / events)
+    result: Array = weights.sum(axis=-1) ** 2 / (weights**2).sum(axis=-1)
+    return result

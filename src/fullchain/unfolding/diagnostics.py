@@ -15,21 +15,8 @@ from fullchain.unfolding.sample import Array, Problem
 NEIGHBOUR_QUANTILE = 0.99
 """Of the distances between simulated events; what lies farther away is far."""
 
-
 TOLERATED_OUTSIDE = 0.01
 """Part of the data outside of the simulation above which a step says so."""
-
-
-def effective_sample_size(weights: Array) -> Array:
-    """Number of events of equal weight with the same precision: (sum w)^2 / sum w^2, of (..., n).
-
-    Examples
-    --------
-    >>> float(effective_sample_size(np.array([1.0, 1.0, 0.0])))
-    2.0
-    """
-    result: Array = weights.sum(axis=-1) ** 2 / (weights**2).sum(axis=-1)
-    return result
 
 
 def drift(weights: Array, before: Array) -> Array:

@@ -14,7 +14,8 @@ import numpy as np
 
 from fullchain.errors import InputError
 from fullchain.unfolding.classifications import Classifications
-from fullchain.unfolding.diagnostics import drift, effective_sample_size
+from fullchain.unfolding.counting import effective_sample_size
+from fullchain.unfolding.diagnostics import drift
 from fullchain.unfolding.fits import Fit, with_nominal
 from fullchain.unfolding.members import Member, computations, members_of
 from fullchain.unfolding.omnifold_settings import OmnifoldSettings

@@ -16,6 +16,7 @@ from fullchain.seeds import derive
 from fullchain.step import Given, Input, Option, Output
 from fullchain.unfolding import diagnostics, particle_inputs, problem, unfolded_file
 from fullchain.unfolding.binning import counted
+from fullchain.unfolding.counting import effective_sample_size
 from fullchain.unfolding.fits import Fit, fits_of, with_nominal
 from fullchain.unfolding.measurement_settings import MeasurementSettings
 from fullchain.unfolding.members import members_of
@@ -194,7 +195,7 @@ def _history(
             "fake": int((posed.simulation.reco.passed & ~passed).sum()),
         },
         "prior_effective_sample_size": float(
-            diagnostics.effective_sample_size(posed.simulation.weight[passed])
+            effective_sample_size(posed.simulation.weight[passed])
         ),
         "sum_of_weights": {name: float(np.sum(weight)) for name, weight in outcome.weights.items()},
         "inputs": settings.inputs,

@@ -1,6 +1,8 @@
 """The step on small tables, and the Gaussian case with a known truth."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +156,9 @@ def test_what_is_written(tmp_path, method):
     assert not list(place.glob("checkpoint*"))
 
 
-def test_the_same_bit_for_bit_also_after_an_interruption(tmp_path, monkeypatch, capfd):
-    place = run(tmp_path, "whole", "matching")
+@contextmanager
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Interrupt the training when its second epoch is saved, and expect that."""
     save = training.checkpoint.save
 
     def stop(path: Path, mark: str, state: Any) -> None:
@@ -163,10 +166,15 @@ def test_the_same_bit_for_bit_also_after_an_interruption(tmp_path, monkeypatch, 
         if "last" in path.name and len(state["history"]["train"]) == 2:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as broken:
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
         broken.setattr(training.checkpoint, "save", stop)
-        with pytest.raises(KeyboardInterrupt):
-            run(tmp_path, "broken", "matching")
+        yield
+
+
+def test_the_same_bit_for_bit_also_after_an_interruption(tmp_path, monkeypatch, capfd):
+    place = run(tmp_path, "whole", "matching")
+    with interrupted(monkeypatch):
+        run(tmp_path, "broken", "matching")
     capfd.readouterr()
     again = run(tmp_path, "broken", "matching")
     assert "going on after epoch 2" in capfd.readouterr().err
@@ -190,17 +198,8 @@ def test_another_alternative_leaves_the_checkpoint_of_an_interrupted_one(
             settings=settings(alternatives={one: {"samples": ["mc"]} for one in ("a", "b")}),
         )
 
-    save = training.checkpoint.save
-
-    def stop(path: Path, mark: str, state: Any) -> None:
-        save(path, mark, state)
-        if "last" in path.name and len(state["history"]["train"]) == 2:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as broken:
-        broken.setattr(training.checkpoint, "save", stop)
-        with pytest.raises(KeyboardInterrupt):
-            made("a")
+    with interrupted(monkeypatch):
+        made("a")
     made("b")
     capfd.readouterr()
     made("a")
