@@ -173,6 +173,17 @@ def test_an_energy_between_those_of_training_is_interpolated() -> None:
     assert bool((numbers[:, :3].mean(dim=0).abs() < 0.3).all())
 
 
+@pytest.mark.parametrize("number", [3, 60])
+def test_normal_marginals_of_few_showers_stay_moderate(number: int) -> None:
+    """At a node with one shower there would be no width: other showers would be 1e5 away."""
+    energies = 2.0 ** np.random.default_rng(12).uniform(8, 16, number + 500)
+    few = divide(drawn(number, 13, energies[:number]), GEOMETRY)
+    others = divide(drawn(500, 14, energies[number:]), GEOMETRY)
+    numbers = numbers_of(measured("normal", few), others)
+    assert numbers.isfinite().all()
+    assert numbers.abs().max() < 300
+
+
 def test_normal_marginals_need_energies_and_a_threshold(showers: Showers) -> None:
     parts = divide(showers, GEOMETRY)
     with pytest.raises(ValueError, match="incident"):

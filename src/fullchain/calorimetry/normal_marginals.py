@@ -29,6 +29,12 @@ LEAST_SLOPE = 1e-5
 POOLED = 30_000
 """Most values that make one table."""
 
+LEAST_SHOWERS = 20
+"""Fewest showers a node, on average: quantiles of less make numbers of any size."""
+
+LEAST_ROWS = 5
+"""Fewest showers that make a table of their own."""
+
 
 class NormalMarginals(nn.Module):
     """Monotonic maps of columns to normal numbers and back.
@@ -58,21 +64,27 @@ class NormalMarginals(nn.Module):
         self.register_buffer("tables", normal.repeat(self.groups, nodes, 1))
 
     def place_nodes(self, given: Array, which: int) -> None:
-        """Place the nodes of one energy: at its discrete values, or at quantiles of (n) logs."""
+        """Place the nodes of one energy: at its discrete values, or at quantiles of (n) logs.
+
+        Of few showers there are fewer nodes.
+        """
         values = np.unique(given)
-        if len(values) > self.nodes:
-            values = np.unique(np.quantile(given, np.linspace(0.002, 0.998, self.nodes)))
+        nodes = min(self.nodes, max(1, len(given) // LEAST_SHOWERS))
+        if len(values) > nodes:
+            places = np.linspace(0.002, 0.998, nodes) if nodes > 1 else [0.5]
+            values = np.unique(np.quantile(given, places))
         values = values if len(values) else np.zeros(1)
         # Places that are not needed lie above all energies.
         rest = values[-1] + 1.0 + np.arange(self.nodes - len(values))
         self.positions[which] = torch.from_numpy(np.concatenate([values, rest])).float()
 
     def windows(self, given: Array, which: int) -> list[tuple[int, float, Array]]:
-        """Give the node, its log energy, and the rows nearest to it, where there are any."""
+        """Give the node, its log energy, and the rows nearest to it, where there are enough."""
         position = self.positions[which].double().numpy()
         nearest = np.searchsorted(0.5 * (position[1:] + position[:-1]), given)
         found = ((node, np.flatnonzero(nearest == node)) for node in range(self.nodes))
-        return [(node, float(position[node]), rows) for node, rows in found if len(rows)]
+        enough = ((node, rows) for node, rows in found if len(rows) >= LEAST_ROWS)
+        return [(node, float(position[node]), rows) for node, rows in enough]
 
     def set_table(self, group: int, node: int, values: Array) -> None:
         """Set the quantiles of a group at a node to those of values (n)."""
