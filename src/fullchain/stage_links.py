@@ -30,6 +30,7 @@ def check(chosen: "Settings") -> None:
     decorrelation_is_possible(chosen)
     variables_are_in_the_jets(chosen)
     toys_have_names_of_their_own(chosen)
+    variations_are_generated(chosen)
     regions_can_be_filled(chosen)
     calorimeters_exist(chosen)
     firmware_is_possible(chosen)
@@ -205,6 +206,20 @@ def toys_have_names_of_their_own(chosen: "Settings") -> None:
             if name in chosen.ntuples.samples:
                 raise ValueError(
                     f"unfolding.{section}: {name} is the name of a sample; call it something else"
+                )
+
+
+def variations_are_generated(chosen: "Settings") -> None:
+    """Check that simulations whose varied weights are unfolded are generated with them."""
+    for name, measurement in (chosen.unfolding.measurements if chosen.unfolding else {}).items():
+        radiation = any(factor.startswith(("isr_", "fsr_")) for factor in measurement.factors)
+        for one in measurement.simulation.samples if radiation else ():
+            sample = chosen.ntuples.samples[one]
+            if sample.kind == "generated" and not sample.shower_weights:
+                raise ValueError(
+                    f"unfolding.measurements.{name}.factors: sample {one!r} is generated without "
+                    f"varied weights; set ntuples.samples.{one}.shower_weights: true, or take no "
+                    "factors"
                 )
 
 

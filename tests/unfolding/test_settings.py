@@ -90,6 +90,10 @@ def test_samples_are_those_of_the_ntuples():
             r"zjet\.factors: no variation of the weight is called 'nonsense_up'",
         ),
         (
+            {"measurements": {"zjet": {"simulation": {"samples": ["wjet"]}}}},
+            r"zjet\.factors: sample 'wjet' is generated without varied weights; set ntuples\.",
+        ),
+        (
             {"measurements": {"gaussian": {"factors": ["fsr_up"]}}},
             "toys and pairs have no factors",
         ),

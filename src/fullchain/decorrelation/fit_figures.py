@@ -15,6 +15,9 @@ from fullchain.plotting import label as name
 
 Numbers = dict[str, Any]
 
+LARGEST_LINEAR = 3.0
+"""Pulls beyond this are drawn on a logarithmic axis; it has no ticks among smaller ones."""
+
 
 def draw(figures: FigureSet, tagger: str, measured: Sequence[Numbers]) -> None:
     """Draw the figures of all classifiers of one tagger."""
@@ -177,7 +180,8 @@ def _spurious(figures: FigureSet, tagger: str, measured: Sequence[Numbers]) -> N
                 )  # fmt: skip
     left.axhspan(-0.2, 0.2, color="0.88", zorder=0)
     left.axhline(0.0, color="0.5", linewidth=0.8, zorder=0)
-    left.set_yscale("symlog", linthresh=1.0)
+    if np.abs(left.dataLim.intervaly).max() > LARGEST_LINEAR:
+        left.set_yscale("symlog", linthresh=1.0)
     for ax, label in (
         (left, "mean pull of background-only toys"),
         (right, r"expected $\sigma(\mu)$"),
