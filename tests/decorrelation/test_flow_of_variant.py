@@ -112,3 +112,9 @@ def test_only_a_flow_is_put_on_a_variant_and_not_on_a_flow() -> None:
     refused("more.tagger: flat is a variant of flat, which is a flow already", flat=flat, more=more)
     itself = {**flat, "tagger": "flat"}
     refused("flat.tagger: flat is a variant of flat, which is a flow already", flat=itself)
+
+
+def test_classifiers_that_are_drawn_together_look_different() -> None:
+    measured = [{"classifier": f"c{number}", "strength": None} for number in range(25)]
+    found = [looks.look(one["classifier"], measured) for one in measured]
+    assert len({(one["color"], one["marker"]) for one in found}) == len(measured)

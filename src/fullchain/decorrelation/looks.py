@@ -40,10 +40,11 @@ def look(classifier: str | None, measured: Sequence[Numbers]) -> dict[str, Any]:
     if classifier is None:
         return {"color": "black", "marker": "*", "markersize": 11}
     known = [name for name in groups(measured) if name is not None]
-    place = known.index(classifier)
+    turn, place = divmod(known.index(classifier), len(COLOURS))
     return {
-        "color": COLOURS[place % len(COLOURS)],
-        "marker": MARKERS[place % len(MARKERS)],
+        "color": COLOURS[place],
+        # There are as many markers as colours: where colours come again they have other markers.
+        "marker": MARKERS[(place + turn) % len(MARKERS)],
         "markersize": 6,
     }
 
