@@ -136,6 +136,32 @@ def history_of_method(wildcards):
     ]
 
 
+def how_to_calculate(wildcards):
+    """Where a method has its threads and its device, if it has any."""
+    chosen = UNFOLDING.methods[wildcards.method]
+    return chosen.training if wildcards.method in METHODS_BY_SAMPLES else chosen
+
+
+def coverage_settings(wildcards):
+    """What the coverage of one method depends on: of the sizes of other methods, nothing."""
+    where, name = "unfolding.coverage", wildcards.method
+    return settings(
+        "seed",
+        *(
+            f"{where}.{key}"
+            for key in type(UNFOLDING.coverage).model_fields
+            if key not in ("methods", "of_method")
+        ),
+        *(
+            [f"{where}.of_method.{name}"]
+            if name in UNFOLDING.coverage.of_method
+            else []
+        ),
+        "unfolding.observables.x",
+        f"unfolding.methods.{name}",
+    )
+
+
 def every_unfolded(name):
     return [
         result(f"unfolding/{measurement}/{method}/{name}")
@@ -500,25 +526,14 @@ rule unfolding_coverage:
         bench_of("unfolding_coverage", "{method}")
     wildcard_constraints:
         method=one_of(COVERED),
-    threads: lambda w: getattr(UNFOLDING.methods[w.method], "threads", 1)
+    threads: lambda w: getattr(how_to_calculate(w), "threads", 1)
     resources:
         mem_mb=memory(6000),
         runtime=minutes(720),
-        gpu=lambda w: int(
-            getattr(UNFOLDING.methods[w.method], "device", "cpu") != "cpu"
-        ),
+        gpu=lambda w: int(getattr(how_to_calculate(w), "device", "cpu") != "cpu"),
     params:
         code=code("unfolding.coverage"),
-        settings=lambda w: settings(
-            "seed",
-            *(
-                f"unfolding.coverage.{key}"
-                for key in type(UNFOLDING.coverage).model_fields
-                if key != "methods"
-            ),
-            "unfolding.observables.x",
-            f"unfolding.methods.{w.method}",
-        ),
+        settings=coverage_settings,
     message:
         "coverage of {wildcards.method}"
     shell:

@@ -276,7 +276,7 @@ def test_coverage_is_that_of_the_expected_width(run):
 
 
 def test_coverage_of_an_unknown_kind_is_refused(tmp_path):
-    with pytest.raises(InputError, match="ibu or omnifold"):
+    with pytest.raises(InputError, match="take one of the kind ibu, omnifold, cinn or"):
         coverage.main(method="other", coverage=tmp_path / "c.json", settings=SETTINGS)
 
 

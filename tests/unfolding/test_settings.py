@@ -45,7 +45,17 @@ def test_samples_are_those_of_the_ntuples():
         ({"pairs": {"tt": {"sample": "tt"}}}, "tt is the name of a sample"),
         ({"pairs": {"tops": {"sample": "ttt"}}}, "no sample is called 'ttt'"),
         ({"pairs": {"gaussian": {"sample": "tt"}}}, "gaussian is the name of a toy"),
-        ({"coverage": {"methods": ["cinn"]}}, "cinn is of the kind cinn"),
+        (
+            {"coverage": {"of_method": {"multifold": {"experiments": 20}}}},
+            r"coverage\.of_method: no covered method is called 'multifold'; there are ibu_",
+        ),
+        (
+            {
+                "methods": {"told": {"kind": "cinn", "median_of": "mass"}},
+                "coverage": {"methods": ["told"]},
+            },
+            r"coverage\.methods: told is told a median",
+        ),
         ({"measurements": {"gaussian": {"shifts": ["jes_up"]}}}, "toys and pairs have no shifts"),
         (
             {"measurements": {"closure": {"methods": ["ibu", "ibu"]}}},

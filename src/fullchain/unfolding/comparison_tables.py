@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from fullchain.stage_tables import Cell, Number, Table
-from fullchain.unfolding import published
+from fullchain.unfolding import coverage_sizes, published
 
 Numbers = Mapping[str, Any]
 
@@ -193,14 +193,13 @@ def coverage(covered: Sequence[Numbers]) -> Table:
                     _number(found["bias"]),
                 ]
             )
-    how = covered[0]["settings"]
     return Table(
         "unfolding_coverage",
         "Pulls over pseudo-experiments, Gaussian case",
-        f"{how['experiments']} independent pseudo-experiments, each with its own simulation "
-        f"({how['simulation']['events']} events) and data ({how['data']['events']} expected signal "
-        "events), and bootstrap uncertainties. The width is expected as of Student's t, with the "
-        "degrees of freedom of the replicas, and the interval of 68.3 % is that of t.",
+        "Independent pseudo-experiments, each with its own simulation and data, and bootstrap "
+        f"uncertainties ({coverage_sizes.in_words(covered)}). The width is expected as of "
+        "Student's t, with the degrees of freedom of the replicas, and the interval of 68.3 % is "
+        "that of t.",
         [
             "Method",
             "Quantity",

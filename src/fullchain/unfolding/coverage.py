@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
+from pydantic import TypeAdapter
+
 from fullchain.atomic import write_text
 from fullchain.errors import InputError
 from fullchain.seeds import derive, stream
@@ -30,9 +32,9 @@ def main(
     Raises
     ------
     InputError
-        The method is of a kind that has no replicas of many problems at once.
+        The method is of no kind that is known, or does not fit the Gaussian case.
     """
-    how = settings.model("unfolding.coverage", CoverageSettings)
+    how = settings.model("unfolding.coverage", CoverageSettings).for_method(method)
     x = settings.model(f"unfolding.observables.{OBSERVABLE}", ObservableSettings)
     edges = edges_of(x, METRIC)
     problems = [experiment(how, settings.seed, number) for number in range(how.experiments)]
@@ -41,7 +43,7 @@ def main(
     content = {
         "method": method,
         "method_kind": settings[f"unfolding.methods.{method}.kind"],
-        "settings": how.model_dump(mode="json"),
+        "settings": how.model_dump(mode="json", exclude={"methods", "of_method"}),
         "quantities": {
             name: pulls.summary(
                 found.values[:, column],
@@ -96,9 +98,16 @@ def _method(
         from fullchain.unfolding.omnifold_settings import OmnifoldSettings
 
         return reweighted(settings.model(where, OmnifoldSettings), edges, how.replicas, seed)
+    if kind in ("cinn", "flow_matching"):
+        from fullchain.unfolding.coverage_generative import generated
+        from fullchain.unfolding.generative_settings import Generative
+
+        chosen: Generative = TypeAdapter(Generative).validate_python(settings[where])
+        observable = settings.model(f"unfolding.observables.{OBSERVABLE}", ObservableSettings)
+        return generated(chosen, observable, edges, how.replicas, seed)
     raise InputError(
         f"unfolding.coverage.methods: {name} is of the kind {kind}, for which pulls are not made; "
-        "take one of the kind ibu or omnifold"
+        "take one of the kind ibu, omnifold, cinn or flow_matching"
     )
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from scipy.stats import norm, t
 
 from fullchain.plotting import FigureSet, label
-from fullchain.unfolding import looks
+from fullchain.unfolding import coverage_sizes, looks
 from fullchain.unfolding.figures import COVERAGE, GENERATIVE
 from fullchain.unfolding.looks import Numbers
 
@@ -44,19 +44,16 @@ def draw(figures: FigureSet, covered: Sequence[Numbers]) -> None:
         ax.set_ylabel("pseudo-experiments")
         ax.legend(loc="upper left", fontsize=10)
     label(axes[0], right="")
-    first = covered[0]
-    how = first["settings"]
     looks.save(
         figures,
         fig,
         COVERAGE,
         "Pulls over pseudo-experiments, Gaussian case",
-        f"Pulls of mean and width of the unfolded spectrum of the Gaussian case, in "
-        f"{how['experiments']} pseudo-experiments with their own simulation "
-        f"({how['simulation']['events']} events) and data ({how['data']['events']} expected signal "
-        f"events); the uncertainty is of {how['replicas']} bootstrap replicas each of data and "
-        "simulation. Dashed: Student's t with the degrees of freedom of these, which the pulls of "
-        "a right estimate follow. Errors of the numbers are statistical.",
+        "Pulls of mean and width of the unfolded spectrum of the Gaussian case, in "
+        "pseudo-experiments with their own simulation and data and bootstrap uncertainties "
+        f"({coverage_sizes.in_words(covered)}). Dashed: Student's t with the degrees of freedom of "
+        "the replicas, which the pulls of a right estimate follow. Errors of the numbers are "
+        "statistical.",
     )
 
 

@@ -132,10 +132,10 @@ class UnfoldingSettings(SettingsModel):
             return self
         for name in self.coverage.methods:
             method = self.methods[name]
-            if method.kind not in ("ibu", "omnifold"):
+            if getattr(method, "median_of", None) is not None:
                 raise ValueError(
-                    f"coverage.methods: {name} is of the kind {method.kind}, for which pulls are "
-                    "not made; take one of the kind ibu or omnifold"
+                    f"coverage.methods: {name} is told a median (median_of), which is the same in "
+                    "all simulated events of the Gaussian case; take a method without it"
                 )
             if method.kind == "omnifold" and method.inputs != "multifold":
                 raise ValueError(
@@ -224,8 +224,11 @@ class UnfoldingSettings(SettingsModel):
             yield "published", "measurement", name, list(self.measurements)
             for one in taken:
                 yield f"published.{name}", "method", one, self.methods_of(name)
-        for one in self.coverage.methods if self.coverage else ():
-            yield "coverage.methods", "method", one, methods
+        if self.coverage is not None:
+            for one in self.coverage.methods:
+                yield "coverage.methods", "method", one, methods
+            for one in self.coverage.of_method:
+                yield "coverage.of_method", "covered method", one, list(self.coverage.methods)
 
     def needs_particles(self, method: str) -> bool:
         """Whether a method takes the particles of jets."""
