@@ -38,6 +38,7 @@ def settings(
             "patience": how["patience"],
             "batch_size": how["batch_size"],
             "learning_rate": how["learning_rate"],
+            "schedule": "constant",
             "validation": 1 - how["train_fraction"],
         },
     }

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from fullchain.errors import InputError
+from fullchain.learning.optimisers import Adam
 from fullchain.unfolding.classifier_inputs import _multilayer
 from fullchain.unfolding.grouped_training import Order, Weights, logits, train
 from fullchain.unfolding.multilayer import started
@@ -147,6 +148,37 @@ def test_what_goes_on_from_a_good_start_is_no_worse():
     hard = HOW.model_copy(update={"learning_rate": 1.0, "epochs": 2})
     after = train(network, {"values": rows()}, weights, [order()], hard, ["a"], "test")
     assert after.loss[0] <= before.loss[0] * (1 + 1e-6)
+
+
+def test_results_depend_less_on_chance_with_a_falling_rate():
+    weights = tilted(rows(), [0.3] * 6)
+    weights.one[:] *= np.random.default_rng(4).exponential(size=ROWS)
+    orders = [Order(order().training, order().validation, k, ("test",)) for k in range(6)]
+    spread = {}
+    for schedule in ("constant", "cosine"):
+        update = {"schedule": schedule, "patience": 8, "tolerance": 1e9, "learning_rate": 2e-2}
+        found, _, _ = fitted(weights, orders, range(6), HOW.model_copy(update=update))
+        spread[schedule] = np.polyfit(rows()[:, 0].numpy(), found.T, 1).std(axis=1)
+    # Of the slope, and of the logit in the middle.
+    assert (spread["cosine"] < 0.5 * spread["constant"]).all()
+
+
+def test_the_rate_falls_to_its_last_value_and_no_further(monkeypatch):
+    seen = []
+    really = Adam.step
+
+    def noted(self, *given):
+        seen.append(self.param_groups[0]["lr"])
+        return really(self, *given)
+
+    monkeypatch.setattr(Adam, "step", noted)
+    how = HOW.model_copy(update={"patience": 8, "learning_rate": 0.1, "final_rate": 0.1})
+    fitted(tilted(rows(), [0.3]), [order()], [1], how)
+    assert len(seen) == 8 * 13
+    assert seen[0] == 0.1
+    assert seen == sorted(seen, reverse=True)
+    assert seen[len(seen) // 2] == pytest.approx(0.055)
+    assert seen[-1] == pytest.approx(0.01, rel=0.01)
 
 
 def test_equal_seeds_start_equally_whatever_their_place():

@@ -8,6 +8,7 @@ import torch
 
 from fullchain.errors import InputError
 from fullchain.learning import device
+from fullchain.unfolding import classifications
 from fullchain.unfolding.fits import Fit, fits_of, with_nominal
 from fullchain.unfolding.omnifold import mean_history, unfold
 from fullchain.unfolding.omnifold_settings import OmnifoldSettings
@@ -281,8 +282,8 @@ def test_unifold_has_weights_for_each_observable():
     noise = chance(10).normal(size=(len(data), 1))
     measured = Measured(two.names, np.hstack([data.values, noise]), data.weight)
     both = Problem(two, measured)
-    outcome = run(both, [Fit("ensemble_0")], **SHORT, inputs="unifold")
-    alone = run(replace(posed, background=None), [Fit("ensemble_0")], **SHORT)
+    outcome = run(both, [Fit("ensemble_0")], inputs="unifold")
+    alone = run(replace(posed, background=None), [Fit("ensemble_0")])
     weights = with_nominal(outcome.weights, two.names)
     assert set(weights) == {f"{a}@{b}" for a in ("nominal", "ensemble_0") for b in two.names}
     np.testing.assert_array_equal(weights["ensemble_0@x"], alone.weights["ensemble_0"])
@@ -327,6 +328,23 @@ def test_the_stopping_rule_stops_all_fits_at_the_same_iteration():
     assert not never.stopped
     assert len(never.history["ensemble_0"]) == 2
     assert list(outcome.weights) == [fit.name for fit in fits]
+
+
+def test_a_ratio_is_not_applied_again_where_nothing_better_is_learned(monkeypatch):
+    really = classifications.train
+
+    def data_only_once(network, inputs, weights, orders, settings, names, what, limit):
+        if "detector" in what and orders[0].keys[-1] > 0:
+            settings = settings.model_copy(update={"learning_rate": 1e-12})
+        return really(network, inputs, weights, orders, settings, names, what, limit)
+
+    monkeypatch.setattr(classifications, "train", data_only_once)
+    posed = small()
+    changes = {"inefficiency": "unchanged", "fakes": "unchanged"}
+    once, often = (run(posed, **changes, iterations=n).weights["ensemble_0"] for n in (1, 4))
+    assert np.std(np.log(once)) > 0.1
+    # What the particle level learns better meanwhile changes them a little.
+    assert np.std(np.log(often)) == pytest.approx(np.std(np.log(once)), rel=0.2)
 
 
 def test_networks_start_anew_where_asked():

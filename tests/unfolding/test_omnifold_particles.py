@@ -26,7 +26,7 @@ PFN = (
 )
 TRANSFORMER = (
     {"kind": "transformer", "width": 12, "heads": 2, "blocks": 1, "expansion": 1},
-    {"epochs": 8, "learning_rate": 3e-3, "batch_size": 128},
+    {"epochs": 12, "learning_rate": 4e-3, "batch_size": 128},
 )
 
 

@@ -22,6 +22,8 @@ class GroupedClassifier(Protocol):
     """Networks of several fits: (members, rows) logits of all inputs."""
 
     members: int
+    output: "GroupedLinear"
+    """The last layer, which gives the logits."""
 
     def __call__(self, inputs: Inputs) -> Tensor:
         """Give the logits."""

@@ -18,7 +18,7 @@ from fullchain.seeds import derive, stream
 from fullchain.unfolding.classifier_inputs import Rows, networks, tables
 from fullchain.unfolding.grouped_training import Order, Weights, logits, train
 from fullchain.unfolding.members import Member
-from fullchain.unfolding.multilayer import started
+from fullchain.unfolding.multilayer import started, undecided
 from fullchain.unfolding.omnifold_settings import OmnifoldSettings
 from fullchain.unfolding.sample import Array, Problem
 
@@ -280,6 +280,12 @@ class _Classification:
             ]
             build = networks(self.settings, self.inputs)
             self.network = started(build, seeds).to(place)
+            undecided(self.network)
+        if self.what == DETECTOR:
+            # Simulated events have the ratios of earlier iterations in their weights already. With
+            # few events no epoch may be seen to be better than the start, which is then kept: the
+            # ratio of the iteration before would be applied again, iteration after iteration.
+            undecided(self.network)
         return self.network
 
     def _orders_of(self, iteration: int) -> list[Order]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from fullchain.errors import InputError
 from fullchain.learning.grouped import Inputs
 from fullchain.learning.optimisers import Adam, AdamW
+from fullchain.learning.schedule import factor
 from fullchain.seeds import stream
 from fullchain.unfolding.omnifold_settings import ClassifierTrainingSettings
 
@@ -144,7 +145,9 @@ def train(
     for epoch in range(settings.epochs):
         index = rows.of(_epoch(orders, epoch))
         network.train()
-        for chosen in index[..., : sum(batches)].split(batches, dim=-1):
+        for number, chosen in enumerate(index[..., : sum(batches)].split(batches, dim=-1)):
+            step = epoch * len(batches) + number
+            _set_rate(optimiser, settings, step, settings.epochs * len(batches))
             optimiser.zero_grad(set_to_none=True)
             losses(chosen).mean(dim=1).sum().backward()
             optimiser.step()
@@ -275,8 +278,8 @@ class _Best:
 
     @torch.no_grad()
     def _measured(self) -> Tensor:
-        self.network.eval()
         """Losses of all validation rows, (members, rows)."""
+        self.network.eval()
         losses = [self.losses(_filled(part))[:, : part.shape[-1]] for part in self.parts]
         return torch.cat(losses, dim=1).cpu()
 
@@ -340,3 +343,12 @@ def _optimiser(network: nn.Module, settings: ClassifierTrainingSettings) -> torc
     if settings.optimiser == "adamw":
         return AdamW(network.parameters(), lr=rate, weight_decay=decay, foreach=True)
     return Adam(network.parameters(), lr=rate, weight_decay=decay, foreach=True)
+
+
+def _set_rate(
+    optimiser: torch.optim.Optimizer, settings: ClassifierTrainingSettings, step: int, steps: int
+) -> None:
+    """Set the learning rate of a step."""
+    scale = factor(settings.schedule, step, steps, 0.0, settings.final_rate)
+    for group in optimiser.param_groups:
+        group["lr"] = settings.learning_rate * scale

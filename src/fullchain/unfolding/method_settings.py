@@ -32,7 +32,7 @@ def default_methods() -> dict[str, MethodSettings]:
             particle_network=PfnClassifierSettings(phi=(32, 32, 64), f=(64, 64)),
             ensemble=2,
             iterations=3,
-            training=ClassifierTrainingSettings(epochs=6),
+            training=ClassifierTrainingSettings(epochs=6, learning_rate=4e-3),
             members_at_once=4,
             **few,
         ),

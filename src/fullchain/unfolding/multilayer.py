@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fullchain.learning.dense_network import GroupedNetwork
-from fullchain.learning.grouped import Inputs
+from fullchain.learning.grouped import GroupedLinear, Inputs
 
 Build = Callable[[int, int], nn.Module]
 """From number of members and seed to a network of that many members."""
@@ -37,11 +37,25 @@ class GroupedMultilayer(nn.Module):
             members, observables, layers, 1, activation=nn.functional.gelu
         )
 
+    @property
+    def output(self) -> GroupedLinear:
+        """The last layer."""
+        return self.network.last
+
     def forward(self, inputs: Inputs) -> Tensor:
         """Give (members, rows) logits."""
         values = inputs["values"]
         logits: Tensor = self.network(values, shared=values.dim() == 2)
         return logits.squeeze(-1)
+
+
+@torch.no_grad()
+def undecided(network: nn.Module) -> None:
+    """Set the last layer of a `GroupedClassifier` to zero: all logits are 0, and ratios one."""
+    last = network.output
+    assert isinstance(last, GroupedLinear)
+    last.weight.zero_()
+    last.bias.zero_()
 
 
 def started(build: Build, seeds: Sequence[int]) -> nn.Module:

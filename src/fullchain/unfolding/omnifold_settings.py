@@ -18,7 +18,7 @@ class ClassifierTrainingSettings(SettingsModel):
 
     epochs: int = Field(10, ge=1, description="passes over the training rows at most")
     patience: int = Field(
-        3, ge=1, description="epochs without a validation loss to keep before a network stops"
+        10, ge=1, description="epochs without a validation loss to keep before a network stops"
     )
     tolerance: float = Field(
         1.0,
@@ -30,7 +30,15 @@ class ClassifierTrainingSettings(SettingsModel):
     optimiser: Literal["adam", "adamw"] = Field(
         "adam", description="adam (1412.6980) or adamw (1711.05101)"
     )
-    learning_rate: float = Field(2e-3, gt=0, description="learning rate, constant")
+    learning_rate: float = Field(2e-3, gt=0, description="learning rate at the start")
+    schedule: Literal["constant", "cosine"] = Field(
+        "cosine",
+        description="learning rate in each training: constant, or half a cosine down over all "
+        "epochs (1608.03983), so that results depend less on the chance of the last steps",
+    )
+    final_rate: float = Field(
+        0.02, ge=0, le=1, description="learning rate at the end over that at the start (cosine)"
+    )
     weight_decay: float = Field(0.0, ge=0, description="weight decay of the optimiser")
     validation: float = Field(
         0.2, gt=0, lt=1, description="part of the events of each sample that tells when to stop"
@@ -72,7 +80,9 @@ class OmnifoldSettings(SettingsModel):
         "were, for fakes that are the same in simulation and data",
     )
     warm_start: bool = Field(
-        True, description="networks go on from those of the iteration before, or start anew"
+        True,
+        description="networks go on from those of the iteration before, or start anew; that of the "
+        "data always begins with a ratio of one, for it learns what is left to correct",
     )
     logit_limit: float = Field(
         7.0, gt=0, description="logits are clamped to this before they become weights"
