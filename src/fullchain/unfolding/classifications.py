@@ -272,7 +272,8 @@ class _Classification:
         return ratio * scale
 
     def _network(self, iteration: int) -> nn.Module:
-        if self.network is None or not self.settings.warm_start:
+        fresh = self.network is None or not self.settings.warm_start
+        if fresh:
             place = device.choose(self.settings.device)
             seeds = [
                 derive(self.seed, "start", member.fit.start, self.what, iteration)
@@ -280,11 +281,11 @@ class _Classification:
             ]
             build = networks(self.settings, self.inputs)
             self.network = started(build, seeds).to(place)
-            undecided(self.network)
-        if self.what == DETECTOR:
-            # Simulated events have the ratios of earlier iterations in their weights already. With
-            # few events no epoch may be seen to be better than the start, which is then kept: the
-            # ratio of the iteration before would be applied again, iteration after iteration.
+        assert self.network is not None
+        # Simulated events have the ratios of earlier classifications of the data in their weights
+        # already. With few events no epoch may be seen to be better than the start, which is then
+        # kept: the ratio of the iteration before would be applied again, iteration after iteration.
+        if fresh or self.what == DETECTOR:
             undecided(self.network)
         return self.network
 
