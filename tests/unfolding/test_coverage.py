@@ -21,7 +21,7 @@ from fullchain.unfolding.toy_settings import OBSERVABLE, X
 EVENTS = 1500
 SIZES = {
     "experiments": 10, "replicas": 12, "bootstrapped": 1, "background_events": 1500,
-    "simulation": {"events": 3000}, "data": {"events": EVENTS},
+    "simulation_events": 3000, "data_events": EVENTS,
 }  # fmt: skip
 EDGES = edges_of(X, METRIC)
 BRIEF = {"batch_size": 200, "learning_rate": 0.01}
@@ -38,33 +38,33 @@ def sizes(**own):
 
 
 def test_sizes_of_a_method_take_the_place_of_the_general_ones():
-    chosen = sizes(experiments=20, replicas=None, data={"events": 500}, simulation={"width": 1.1})
+    chosen = sizes(experiments=20, replicas=None, data_events=500, simulation_events=900)
     own, other = chosen.for_method("own"), chosen.for_method("other")
     assert (own.experiments, own.replicas, own.bootstrapped) == (20, 20, 3)
     assert (own.data.events, own.data.mean, own.data.background) == (500, 0.3, None)
-    assert (own.simulation.events, own.simulation.width) == (20_000, 1.1)
+    assert (own.simulation.events, own.simulation.width) == (900, 1.0)
     assert other == chosen.model_copy(update={"of_method": {}}) and own.of_method == {}
 
 
-def test_null_gives_each_experiment_its_own_uncertainty():
-    assert sizes(bootstrapped=None).for_method("own").bootstrapped is None
-    assert sizes(experiments=30).for_method("own").bootstrapped == 3
+def test_each_experiment_may_have_its_own_uncertainty():
+    assert sizes(bootstrapped="each").for_method("own").bootstrapped is None
+    assert sizes(bootstrapped=5).for_method("own").bootstrapped == 5
+    assert sizes(bootstrapped=None).for_method("own").bootstrapped == 3
 
 
-def test_a_step_gets_what_was_given_and_no_more():
-    own = {"bootstrapped": None, "data": {"background": {"fraction": 0.2}}}
-    of_method = {"ibu_converged": own, "multifold": {"replicas": 9}}
+def test_a_step_gets_the_sizes_of_its_method_and_no_other():
+    of_method = {"ibu_converged": {"data_events": 500}, "multifold": {"replicas": 9}}
     chosen = {"methods": ["ibu_converged", "multifold"], "of_method": of_method}
     whole = validate({"unfolding": {"coverage": chosen}})
     where = "unfolding.coverage"
     keys = [key for key in CoverageSettings.model_fields if key not in ("methods", "of_method")]
     paths = [*(f"{where}.{key}" for key in keys), f"{where}.of_method.ibu_converged"]
     passed = Given(parts.part(whole.model_dump(mode="json"), *paths))
-    assert passed[f"{where}.of_method"] == {"ibu_converged": own}
+    assert list(passed[f"{where}.of_method"]) == ["ibu_converged"]
     found = passed.model(where, CoverageSettings).for_method("ibu_converged")
     wanted = whole.unfolding.coverage.for_method("ibu_converged")
     assert found.model_dump(exclude={"methods"}) == wanted.model_dump(exclude={"methods"})
-    assert found.bootstrapped is None and found.data.background.fraction == 0.2
+    assert found.data.events == 500
 
 
 def test_null_removes_the_sizes_of_a_method():
@@ -105,7 +105,7 @@ def test_a_generative_method_goes_from_the_simulation_to_the_truth(tmp_path):
 
 
 def test_replicas_of_the_data_spread_as_the_data_do():
-    how = CoverageSettings.model_validate(SIZES)
+    how = CoverageSettings.model_validate({"of_method": {"own": SIZES}}).for_method("own")
     problems = [coverage.experiment(how, 1, number) for number in range(2)]
     several = CinnSettings.model_validate({**CINN, "ensemble": 2})
     first, second = generated(several, X, EDGES, 12, seed=1)(problems, [0])
@@ -118,7 +118,7 @@ def test_replicas_of_the_data_spread_as_the_data_do():
 
 
 def test_the_control_that_is_left_out_would_change_nothing():
-    how = CoverageSettings.model_validate(SIZES)
+    how = CoverageSettings.model_validate({"of_method": {"own": SIZES}}).for_method("own")
     problem = coverage.experiment(how, 1, 0)
     chosen = CinnSettings.model_validate({**CINN, "iterations": 1, "simulation_replicas": 0})
     assert chosen.control is not None and not chosen.control.reweights

@@ -1,8 +1,8 @@
 """Settings of the measurement of unfolded results, and of their coverage."""
 
-from typing import Any
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from fullchain.model import SettingsModel
 from fullchain.unfolding.toy_settings import DataToySettings, SimulationToySettings
@@ -20,34 +20,23 @@ class EvaluationSettings(SettingsModel):
 
 
 class CoverageSizes(SettingsModel):
-    """What one method has in the place of the general numbers of pseudo-experiments."""
+    """Numbers of one method in the place of the general ones of pseudo-experiments; null: these."""
 
     experiments: int | None = Field(None, ge=10, description="pseudo-experiments")
-    bootstrapped: int | None = Field(
+    bootstrapped: Annotated[int, Field(ge=1)] | Literal["each"] | None = Field(
         None,
-        ge=1,
-        description="experiments whose replicas give the uncertainty of all; null, where it is "
-        "written: each its own",
+        description="experiments whose replicas give the uncertainty of all; each: each its own",
     )
     replicas: int | None = Field(
         None,
         ge=4,
         description="replicas of the data, and as many of the simulation, per experiment",
     )
-    simulation: SimulationToySettings | None = Field(
-        None, description="simulation; what is left out is the general one's"
-    )
-    data: DataToySettings | None = Field(
-        None, description="pseudo-data; what is left out is that of the general ones"
-    )
+    simulation_events: int | None = Field(None, ge=10, description="simulated events")
+    data_events: int | None = Field(None, ge=10, description="expected signal events of the data")
     background_events: int | None = Field(
         None, ge=10, description="simulated events of the background"
     )
-
-    @model_serializer(mode="wrap")
-    def _given(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write only what was given: the defaults are no sizes, and null is one."""
-        return _only_given(self, write(self))
 
 
 class CoverageSettings(SettingsModel):
@@ -83,33 +72,10 @@ class CoverageSettings(SettingsModel):
 
     def for_method(self, name: str) -> "CoverageSettings":
         """Give the settings of one method, in which `of_method` is empty."""
-        own = self.of_method.get(name, CoverageSizes())
-        # Of the other keys null is as good as none.
-        given = {
-            key
-            for key in own.model_fields_set
-            if key == "bootstrapped" or getattr(own, key) is not None
-        }
-        changed = {key: _laid_over(getattr(self, key), getattr(own, key)) for key in given}
-        return self.model_copy(update={**changed, "of_method": {}})
-
-
-def _only_given(model: BaseModel, written: dict[str, Any]) -> dict[str, Any]:
-    found = {}
-    for key in type(model).model_fields:
-        if key in model.model_fields_set:
-            value = getattr(model, key)
-            nested = isinstance(value, BaseModel)
-            found[key] = _only_given(value, written[key]) if nested else written[key]
-    return found
-
-
-def _laid_over(below: Any, own: Any) -> Any:
-    """Give `own`, and where it is a model, what it was not given as it is in the one below."""
-    if not isinstance(own, BaseModel) or type(below) is not type(own):
-        return own
-    return below.model_copy(
-        update={
-            key: _laid_over(getattr(below, key), getattr(own, key)) for key in own.model_fields_set
-        }
-    )
+        own = self.of_method.get(name, CoverageSizes()).model_dump(exclude_none=True)
+        for part in ("simulation", "data"):
+            if events := own.pop(f"{part}_events", None):
+                own[part] = getattr(self, part).model_copy(update={"events": events})
+        if own.get("bootstrapped") == "each":
+            own["bootstrapped"] = None
+        return self.model_copy(update={**own, "of_method": {}})
