@@ -21,7 +21,7 @@ class ClassifierTrainingSettings(SettingsModel):
         10, ge=1, description="epochs without a validation loss to keep before a network stops"
     )
     tolerance: float = Field(
-        1.0,
+        2.0,
         ge=0,
         description="the last epoch is kept whose validation loss is not above the lowest one by "
         "more than this, in standard errors of the difference; 0: the epoch of the lowest loss",
