@@ -36,6 +36,8 @@ def settings(
         "training": {
             "epochs": how["epochs"],
             "patience": how["patience"],
+            # Both sides stop by their validation losses.
+            "tolerance": 1.0,
             "batch_size": how["batch_size"],
             "learning_rate": how["learning_rate"],
             "schedule": "constant",

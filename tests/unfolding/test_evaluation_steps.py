@@ -367,6 +367,17 @@ def test_the_control_has_a_table_and_a_panel(run, tmp_path):
     assert "Last panel: weights w = D/(1-D)" in drawn["calibration_gaussian"]["caption"]
 
 
+def test_figures_do_without_discriminators_where_there_are_no_data(run, tmp_path):
+    one = numbers(run, "recorded")
+    for of in ("of_refolded", "of_simulation"):
+        one["observables"]["x"]["metric"]["detector"][of]["triangular"] = None
+    path = tmp_path / "performance.json"
+    path.write_text(json.dumps(one))
+    index = tmp_path / "figures" / "index.json"
+    plot.main(performance=[path], index=index, settings=SETTINGS)
+    assert "discriminators_recorded" in {one["name"] for one in json.loads(index.read_text())}
+
+
 def test_quantiles_of_posteriors_are_drawn_where_they_were_tested(run, tmp_path):
     one = numbers(run, "gaussian") | {"method_kind": "cinn"}
     content = {"counts": [1.1, 0.9, 1.0, 1.0], "errors": [0.1] * 4, "ks_probability": 0.5}

@@ -1,6 +1,8 @@
 """The table of events, and what a method gets of it."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fullchain.errors import InputError
@@ -82,6 +84,27 @@ def test_a_missing_column_is_named(tmp_path):
         event_table.read([path], ["tau21"])
     with pytest.raises(InputError, match="no column 'pass_reco__jer_up'"):
         event_table.read([path], ["mass"], shifts=["jer_up"])
+
+
+def test_tables_of_other_numbers_are_joined(tmp_path):
+    paths = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    for number, path in enumerate(paths):
+        event_table.write(path, events(first=200 * number), UNITS, {})
+    table = pq.read_table(paths[1])
+    kinds = {"event": pa.int64(), "weight": pa.float32(), "reco_mass": pa.float32()}
+    schema = pa.schema(
+        [field.with_type(kinds.get(field.name, field.type)) for field in table.schema],
+        metadata=table.schema.metadata,
+    )
+    pq.write_table(table.cast(schema), paths[1])
+    found = event_table.read(paths, ["mass"])
+    assert len(found) == 400
+    np.testing.assert_allclose(found.weight[200:], events().weight, rtol=1e-6)
+    ids = pa.array(np.full(200, -1), pa.int64())
+    place = table.schema.get_field_index("event")
+    pq.write_table(table.set_column(place, "event", ids), paths[1])
+    with pytest.raises(InputError, match=r"1\.parquet: .*-1"):
+        event_table.read(paths, ["mass"])
 
 
 def parts(folder, bad):

@@ -116,7 +116,9 @@ def test_a_member_that_stops_keeps_its_best_weights_while_others_go_on():
     assert loss[validation].mean() == pytest.approx(result.loss[0], rel=1e-5)
 
 
-@pytest.mark.parametrize(("tolerance", "learned"), [(0.0, False), (1.0, False), (1000.0, True)])
+@pytest.mark.parametrize(
+    ("tolerance", "learned"), [(0.0, False), (1.0, False), (1000.0, True), (None, True)]
+)
 def test_a_higher_loss_is_kept_within_the_tolerance_only(tolerance, learned):
     values = rows()[:, 0].numpy()
     weights = tilted(rows(), [0.5])
@@ -145,9 +147,29 @@ def test_a_loss_that_is_higher_by_chance_is_tolerated():
 def test_what_goes_on_from_a_good_start_is_no_worse():
     weights = tilted(rows(), [0.7])
     _, before, network = fitted(weights, [order()], [1])
-    hard = HOW.model_copy(update={"learning_rate": 1.0, "epochs": 2})
+    hard = HOW.model_copy(update={"learning_rate": 1.0, "epochs": 2, "tolerance": 1.0})
     after = train(network, {"values": rows()}, weights, [order()], hard, ["a"], "test")
     assert after.loss[0] <= before.loss[0] * (1 + 1e-6)
+
+
+def slope_of_slopes(tolerance):
+    """Slopes that are learned of ratios whose true slopes rise in small and equal steps."""
+    slopes = np.linspace(0.0, 0.1, 21)
+    weights = tilted(rows(), slopes)
+    weights.one[:] *= np.random.default_rng(4).exponential(size=ROWS)
+    # By these rows, as by chance, nothing is to be learned at first.
+    few = Order(order().training, order().validation[:400], 1, ("test",))
+    weights.one[:, few.validation] *= np.exp(-0.08 * rows()[few.validation, 0].numpy())
+    how = HOW.model_copy(update={"tolerance": tolerance, "patience": 8})
+    found, _, _ = fitted(weights, [few] * 21, [1] * 21, how)
+    return np.diff(np.polyfit(rows()[:, 0].numpy(), found.T, 1)[0])
+
+
+def test_a_result_changes_little_when_weights_do():
+    steps, jumping = slope_of_slopes(None), slope_of_slopes(1.0)
+    assert steps.sum() == pytest.approx(0.1, abs=0.02)
+    # All nearly 0.005; a rule that keeps or drops what is learned makes jumps.
+    assert abs(steps - 0.005).max() < 0.001 and abs(jumping - 0.005).max() > 0.003
 
 
 def test_results_depend_less_on_chance_with_a_falling_rate():
@@ -156,7 +178,7 @@ def test_results_depend_less_on_chance_with_a_falling_rate():
     orders = [Order(order().training, order().validation, k, ("test",)) for k in range(6)]
     spread = {}
     for schedule in ("constant", "cosine"):
-        update = {"schedule": schedule, "patience": 8, "tolerance": 1e9, "learning_rate": 2e-2}
+        update = {"schedule": schedule, "learning_rate": 2e-2}
         found, _, _ = fitted(weights, orders, range(6), HOW.model_copy(update=update))
         spread[schedule] = np.polyfit(rows()[:, 0].numpy(), found.T, 1).std(axis=1)
     # Of the slope, and of the logit in the middle.

@@ -58,6 +58,14 @@ def test_samples_are_those_of_the_ntuples():
         ),
         ({"measurements": {"gaussian": {"shifts": ["jes_up"]}}}, "toys and pairs have no shifts"),
         (
+            {"measurements": {"zjet": {"background": {"samples": ["zmumu_cp5"], "expected": 0.1}}}},
+            "background and data are both of zmumu_cp5",
+        ),
+        (
+            {"measurements": {"zjet": {"simulation": {"samples": ["zmumu", "zmumu"]}}}},
+            r"simulation\.samples: a sample stands twice",
+        ),
+        (
             {"measurements": {"closure": {"methods": ["ibu", "ibu"]}}},
             "methods: a name stands twice",
         ),

@@ -137,10 +137,14 @@ class Kept:
         (m) from 0 to 1.
     clipped
         Part of the events at which more background was expected than there are data.
+    learned
+        Whether the shape of the background was learned; else, of too few events, only its part.
+        None without background.
     """
 
     part: Array
     clipped: float
+    learned: bool | None
 
 
 def subtracted(
@@ -152,7 +156,7 @@ def subtracted(
 ) -> Kept:
     """Give what is left of the data; the sum is that of the data less that of the background."""
     if background is None:
-        return Kept(np.ones(len(data)), 0.0)
+        return Kept(np.ones(len(data)), 0.0, None)
     rows = len(data) + len(background)
     found = acceptance_classifier.fit(
         detector.certain(np.concatenate([data.values, background.values])),
@@ -169,4 +173,4 @@ def subtracted(
     if (data.weight * part).sum() <= 0:
         raise InputError("background: nothing of the data is left; check its expected part")
     part = part * (total - background.weight.sum()) / (data.weight * part).sum()
-    return Kept(part, float((left < 0).mean()))
+    return Kept(part, float((left < 0).mean()), bool(found.learned[0]))

@@ -12,6 +12,9 @@ from fullchain.unfolding.looks import Numbers
 
 WIDEST_PULL = 5.0
 
+_UNKNOWN: Numbers = {"value": float("nan"), "deviation": float("nan")}
+"""In the place of a discriminator where there are no data between the edges."""
+
 
 def draw(figures: FigureSet, several: Sequence[Numbers]) -> None:
     """Draw the figures of a measurement with all its methods."""
@@ -177,21 +180,21 @@ def _discriminators(figures: FigureSet, several: Sequence[Numbers]) -> None:
 
 
 def _discriminator(one: Numbers, at_truth: bool) -> Numbers:
-    found: Numbers = (
+    found: Numbers | None = (
         one["metric"]["triangular"]["method"]
         if at_truth
         else one["metric"]["detector"]["of_refolded"]["triangular"]
     )
-    return found
+    return found or _UNKNOWN
 
 
 def _prior(one: Numbers, at_truth: bool) -> Numbers:
-    found: Numbers = (
+    found: Numbers | None = (
         one["metric"]["triangular"]["prior"]
         if at_truth
         else one["metric"]["detector"]["of_simulation"]["triangular"]
     )
-    return found
+    return found or _UNKNOWN
 
 
 def _on_log(values: Any, errors: Any) -> Any:

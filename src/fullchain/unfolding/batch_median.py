@@ -89,7 +89,13 @@ def measured(
             )
         values = simulation.reco.values[own, number]
         chance = stream(seed, "median", int(one))
-        part = simulation.weight[own] / simulation.weight[own].sum()
+        total = simulation.weight[own].sum()
+        if not total > 0:
+            raise InputError(
+                f"median_of: the weights of sample {simulation.sample(int(one))} sum to {total:g} "
+                "at detector level"
+            )
+        part = simulation.weight[own] / total
         # One batch after the other: all at once would be 200 times the size of the data.
         drawn = [
             np.median(chance.choice(values, size or len(data), p=part)) for _ in range(BATCHES)

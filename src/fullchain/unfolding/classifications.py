@@ -283,8 +283,8 @@ class _Classification:
             self.network = started(build, seeds).to(place)
         assert self.network is not None
         # Simulated events have the ratios of earlier classifications of the data in their weights
-        # already. With few events no epoch may be seen to be better than the start, which is then
-        # kept: the ratio of the iteration before would be applied again, iteration after iteration.
+        # already. Where the start is kept, since no epoch is seen to be better, the ratio of the
+        # iteration before would be applied again, iteration after iteration.
         if fresh or self.what == DETECTOR:
             undecided(self.network)
         return self.network

@@ -120,7 +120,11 @@ def read(
         if particles:
             wanted.append(column(which, "particles", shift))
     tables = [_read_one(path, wanted) for path in paths]
-    table = pa.concat_tables(tables)
+    try:
+        table = pa.concat_tables(tables)
+    except pa.ArrowInvalid as problem:
+        files = ", ".join(map(str, paths))
+        raise InputError(f"{files}: tables are not alike ({problem}); run the step again") from None
     ids = np.stack([table[name].to_numpy().astype(np.int64) for name in IDS], axis=1)
     samples, numbers = _samples(paths)
     group = np.repeat(numbers, [len(one) for one in tables])
@@ -277,7 +281,20 @@ def _read_one(path: Path, wanted: Sequence[str]) -> pa.Table:
         if name not in schema.names:
             raise InputError(f"{path}: no column {name!r}; it has {', '.join(schema.names)}")
         _check_type(path, name, schema.field(name).type)
-    return read_columns(path, wanted, _WHAT).replace_schema_metadata(None)
+    table = read_columns(path, wanted, _WHAT).replace_schema_metadata(None)
+    # Numbers as `write` has them, so that tables of other programs can be joined.
+    kinds = [
+        pa.uint64()
+        if field.name in IDS
+        else pa.float64()
+        if pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
+        else field.type
+        for field in table.schema
+    ]
+    try:
+        return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
+    except pa.ArrowInvalid as problem:
+        raise InputError(f"{path}: {problem}") from None
 
 
 def _check_type(path: Path, name: str, kind: pa.DataType) -> None:

@@ -105,6 +105,12 @@ def main(
             only_nominal=bool(alternative),
             resume=resume,
         )
+        if fitted.kept.learned is False:
+            print(
+                f"{measurement}, {method}: the background has too few events to learn its shape; "
+                "each event of the data loses the same part. Simulate more",
+                file=sys.stderr,
+            )
         replicas = 0 if alternative else how.data_replicas
         sample, tests = generative_samples.unfolded(fitted, measurement, settings.seed, replicas)
     except InputError as problem_found:
@@ -137,6 +143,7 @@ def main(
         "acceptance": {
             "efficiency_learned": fitted.accepted.efficiency.learned.tolist(),
             "fakes_learned": fitted.accepted.genuine.learned.tolist(),
+            "background_learned": fitted.kept.learned,
         },
         **support.record(),
         **tests,

@@ -94,9 +94,8 @@ def unfolded(
     }
     ensemble = fitted.settings.ensemble
     weights = {NOMINAL: first.weights()}
-    if len(fitted.chosen) > 1 or data_replicas:
-        for member in range(ensemble if ensemble > 1 else 0):
-            weights[f"{ENSEMBLE}_{member}"] = first.of((member,), len(first.member))
+    for member in range(ensemble if ensemble > 1 else 0):
+        weights[f"{ENSEMBLE}_{member}"] = first.of((member,), len(first.member))
     response = _response(fitted, first)
     phi = features(_certain(fitted, first.values))
     data = fitted.problem.data

@@ -159,7 +159,9 @@ def fitted(
                 "set variations: false, or leave the shifts of the measurement out"
             )
         rest = (settings.median_of, settings.median_events, derive(seed, "median"))
-        median = batch_median.measured(simulation, problem.data, genuine, *rest)
+        # With fakes, as the simulated batches have them.
+        seen = problem.data.weight * kept.part
+        median = batch_median.measured(simulation, problem.data, seen, *rest)
     training = _Training(
         simulation,
         chosen,

@@ -237,7 +237,7 @@ class _Best:
         self.patience = settings.patience
         self.parts = torch.split(validation, settings.batch_size, dim=-1)
         self.tolerance = settings.tolerance
-        # The start counts: what continues from an earlier iteration may be good enough already.
+        # With a tolerance the start counts: what goes on from before may be good enough already.
         self.lowest = self._measured()
         self.loss = self.lowest.mean(dim=1)
         self.parameters = {
@@ -250,9 +250,9 @@ class _Best:
     def look(self, epoch: int) -> None:
         """Measure the loss after an epoch, and keep the weights of members that are good.
 
-        Those are good whose loss is not above the lowest one by more than the tolerance, in
-        standard errors of the mean difference over the rows. With few rows the lowest loss is often
-        that of a network that has hardly learned, by chance.
+        Without a tolerance all are. With one, those whose loss is not above the lowest one by more
+        than that, in standard errors of the mean difference over the rows: with few rows the lowest
+        loss is often that of a network that has hardly learned, by chance.
         """
         losses = self._measured()
         loss, difference = losses.mean(dim=1), losses - self.lowest
@@ -260,7 +260,10 @@ class _Best:
         spread = ((difference - excess[:, None]) ** 2).mean(dim=1).sqrt()
         self.epochs[~self.stopped] = epoch
         # A loss that is not finite is kept too, so that it is reported and not passed over.
-        good = (excess < 0) | (excess < self.tolerance * spread / math.sqrt(losses.shape[1]))
+        good = torch.ones_like(self.stopped)
+        if self.tolerance is not None:
+            error = spread / math.sqrt(losses.shape[1])
+            good = (excess < 0) | (excess < self.tolerance * error)
         better = ~self.stopped & (good | ~torch.isfinite(loss))
         self.lowest = torch.where((excess < 0)[:, None], losses, self.lowest)
         self.loss = torch.where(better, loss, self.loss)

@@ -93,6 +93,26 @@ class MeasurementSettings(SettingsModel):
                     f"{where} and data are both of {', '.join(sorted(shared))}: give one the first "
                     "and the other the second half"
                 )
+        if self.background is not None and (
+            shared := set(self.background.samples) & set(self.data.samples)
+        ):
+            raise ValueError(
+                f"background and data are both of {', '.join(sorted(shared))}: the background is "
+                "simulated by itself"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _no_sample_twice(self) -> "MeasurementSettings":
+        parts: list[tuple[str, PartSettings | BackgroundSettings]] = [
+            *self.simulations(),
+            ("data", self.data),
+        ]
+        if self.background is not None:
+            parts.append(("background", self.background))
+        for where, part in parts:
+            if len(set(part.samples)) < len(part.samples):
+                raise ValueError(f"{where}.samples: a sample stands twice")
         return self
 
     @model_validator(mode="after")

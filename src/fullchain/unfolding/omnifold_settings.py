@@ -17,14 +17,17 @@ class ClassifierTrainingSettings(SettingsModel):
     """How the classifiers of a step are trained."""
 
     epochs: int = Field(10, ge=1, description="passes over the training rows at most")
-    patience: int = Field(
-        10, ge=1, description="epochs without a validation loss to keep before a network stops"
-    )
-    tolerance: float = Field(
-        2.0,
+    tolerance: float | None = Field(
+        None,
         ge=0,
-        description="the last epoch is kept whose validation loss is not above the lowest one by "
-        "more than this, in standard errors of the difference; 0: the epoch of the lowest loss",
+        description="null: the last epoch is kept; a number: the last one whose validation loss is "
+        "not above the lowest by more than this, in standard errors of the difference, where the "
+        "start counts as an epoch; 0: the epoch of the lowest loss",
+    )
+    patience: int = Field(
+        10,
+        ge=1,
+        description="epochs without a validation loss to keep before a network stops (tolerance)",
     )
     batch_size: int = Field(256, ge=1, description="rows per optimiser step (nearly: all equal)")
     optimiser: Literal["adam", "adamw"] = Field(
@@ -41,7 +44,10 @@ class ClassifierTrainingSettings(SettingsModel):
     )
     weight_decay: float = Field(0.0, ge=0, description="weight decay of the optimiser")
     validation: float = Field(
-        0.2, gt=0, lt=1, description="part of the events of each sample that tells when to stop"
+        0.2,
+        gt=0,
+        lt=1,
+        description="part of the events of each sample on which losses are measured",
     )
 
 

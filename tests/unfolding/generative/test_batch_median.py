@@ -49,6 +49,37 @@ def data(rows=3000):
     return Measured(("x",), seen[:, None], np.ones(rows))
 
 
+def with_fakes(values, chance):
+    """A fifth of the events, fakes of all samples alike, stands elsewhere."""
+    fake = chance.random(len(values)) < 0.2
+    return np.where(fake[:, None], chance.normal(-3.0, 0.5, values.shape), values), fake
+
+
+def test_fakes_are_in_the_medians_of_both():
+    chance = np.random.default_rng(5)
+    simulated, measured = simulation((0.0, 1.0), 4000), data(8000)
+    values, fake = with_fakes(simulated.reco.values, chance)
+    gen = simulated.gen.values.copy()
+    gen[fake] = np.nan
+    simulated = replace(
+        simulated,
+        gen=Level(gen, ~fake),
+        reco=Level(values, simulated.reco.passed),
+        weight=simulated.weight * len(measured) / len(simulated),
+    )
+    like = chance.normal(1.0, np.hypot(1.0, SMEARING), (8000, 1))
+    measured = replace(measured, values=with_fakes(like, chance)[0])
+    settings = CinnSettings(
+        iterations=0, ensemble=1, samples=1, data_replicas=0, variations=False, control=None,
+        blocks=1, layers=(8,), training={"epochs": 1, "batch_size": 2000}, median_of="x",
+    )  # fmt: skip
+    x = ObservableSettings(label="x", low=-8, high=8)
+    posed = Problem(simulated, measured)
+    found = fitted(posed, {"x": x}, settings, seed=3, measurement="fakes", replica_seed=4).median
+    # The data are as the second sample.
+    assert found.data == pytest.approx(found.simulated[simulated.group == 1].mean(), abs=0.15)
+
+
 def unfolded_mean(simulated, **changes):
     settings = CinnSettings(
         iterations=0,
@@ -105,6 +136,13 @@ def test_batches_of_fewer_events_spread_more():
 def test_what_has_no_median_is_named(masses, name, words):
     with pytest.raises(InputError, match=words):
         batch_median.measured(simulation(masses), data(), np.ones(3000), name, None, 5)
+
+
+def test_a_sample_without_weight_is_named():
+    simulated = simulation((0.0, 1.0))
+    nothing = simulated.weighted(np.where(simulated.group == 1, 0.0, simulated.weight))
+    with pytest.raises(InputError, match=r"median_of: the weights of sample .* sum to 0"):
+        batch_median.measured(nothing, data(), data().weight, "x", None, 1)
 
 
 def test_a_median_that_is_the_same_in_all_batches_names_the_samples():

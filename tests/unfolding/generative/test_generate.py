@@ -207,9 +207,10 @@ def test_another_alternative_leaves_the_checkpoint_of_an_interrupted_one(
     assert not list((tmp_path / "alternatives").glob("checkpoint*"))
 
 
-def test_an_alternative_gives_the_nominal_only(tmp_path):
+def test_an_alternative_gives_neither_replicas_nor_shifts(tmp_path):
     place = run(tmp_path, "out", "matching", alternative="other")
-    assert set(unfolded_file.read(place / "unfolded.parquet").weights) == {"nominal"}
+    found = set(unfolded_file.read(place / "unfolded.parquet").weights)
+    assert found == {"nominal", "ensemble_0", "ensemble_1"}
 
 
 def test_data_beyond_the_simulation_are_said(tmp_path, capfd):

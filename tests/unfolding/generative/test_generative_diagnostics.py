@@ -7,13 +7,17 @@ import torch
 from fullchain.errors import InputError
 from fullchain.learning.settings import TrainingSettings
 from fullchain.unfolding import (
+    acceptance,
     acceptance_classifier,
     calibration,
     classifier_control,
     prior_iteration,
 )
 from fullchain.unfolding.generative_settings import ControlSettings, SmallClassifierSettings
+from fullchain.unfolding.observable_settings import ObservableSettings
+from fullchain.unfolding.preprocessing import measured as measured_scales
 from fullchain.unfolding.prior_response import PriorResponse, features
+from fullchain.unfolding.sample import Measured
 
 QUICK = SmallClassifierSettings(
     layers=(24,), training=TrainingSettings(epochs=12, batch_size=400, learning_rate=0.02)
@@ -50,6 +54,24 @@ def test_quantiles_of_integers_and_spikes_are_uniform(rng):
     samples = rng.poisson(mean[:, None], (4000, 20, 1)).astype(float)
     quantile = calibration.quantiles(truth, samples, rng)[:, 0]
     assert calibration.uniformity(quantile, np.ones(4000)).chi2_probability > 1e-3
+
+
+@pytest.mark.parametrize(("simulated", "learned"), [(30, False), (1000, True)])
+def test_it_is_told_whether_the_background_was_learned(rng, simulated, learned):
+    values = np.concatenate([rng.normal(0, 0.5, (400, 1)), rng.normal(3, 0.2, (100, 1))])
+    data = Measured(("x",), values, np.ones(500))
+    below = rng.normal(3, 0.2, (simulated, 1))
+    background = Measured(("x",), below, np.full(simulated, 100 / simulated))
+    x = {"x": ObservableSettings(label="x", low=-4, high=4)}
+    scales = measured_scales(values, np.ones(500), ("x",), x, "test")
+    training = QUICK.training.model_copy(update={"epochs": 60, "patience": 60})
+    longer = QUICK.model_copy(update={"training": training})
+    kept = acceptance.subtracted(data, background, scales, longer, 1)
+    assert kept.learned is learned
+    assert (data.weight * kept.part).sum() == pytest.approx(400)
+    # The peak goes where it is known; else all events lose alike.
+    peak = kept.part[400:].mean()
+    assert peak < 0.25 if learned else peak == pytest.approx(0.8)
 
 
 def test_no_events_for_the_calibration(rng):
