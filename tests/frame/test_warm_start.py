@@ -324,7 +324,8 @@ def test_wrong_options_are_told_in_the_same_words(trial: Project, driver: Driver
 def test_a_signal_to_the_command_ends_all(
     trial: Project, server: str | None, act: str, number: signal.Signals
 ) -> None:
-    process = trial.start(server, "--act", act)
+    # The tests may run under nohup.
+    process = trial.start(server, "--act", act, ready=lambda: signal.signal(number, signal.SIG_DFL))
     job = started(process)
     process.send_signal(number)
     job.wait()

@@ -12,9 +12,11 @@ from fullchain.metrics import read_metrics
 from fullchain.stage_tables import read_tables
 from fullchain.step import Given
 from fullchain.unfolding import (
+    calibration,
     classifier_control,
     comparison_tables,
     coverage,
+    diagnosis,
     evaluate,
     event_table,
     figures,
@@ -249,6 +251,33 @@ def test_data_beyond_the_simulation_are_a_metric_of_each_method(run):
     (row,) = [row for row in found if "outside" in row.name]
     assert (row.name, row.value, row.uncertainty) == ("gaussian.cinn.outside_support", 0.1, 0.02)
     assert row.uncertainty_kind == "counting"
+
+
+def test_diagnostics_of_trainings_are_metrics_with_their_spread(run):
+    def steps(size):
+        last = {"effective_sample_size": size, "drift": 0.01 * size, "clipped_fraction": 0.0}
+        return [{name: -1.0 for name in last}, last]
+
+    members = {"ensemble_0": steps(1.0), "ensemble_1": steps(3.0), "data_0": steps(9.0)}
+    kept = diagnosis.diagnosed({}, {"members": members}, "metric")
+    assert kept["ensemble"]["effective_sample_size"] == [1.0, 3.0]
+    one = {**numbers(run, "gaussian"), "method": "multifold", "diagnosis": kept}
+    rows = {row.name.split(".", 2)[-1]: row for row in tabulate.method_metrics(one)}
+    assert rows["effective_sample_size"].value == 2.0
+    assert rows["effective_sample_size"].uncertainty == pytest.approx(2.0**0.5)
+    assert rows["drift"].value == pytest.approx(0.02) and "clipped_fraction" not in rows
+    alone = diagnosis.diagnosed({}, {"members": {"ensemble_0": steps(1.0)}}, "metric")
+    assert "ensemble" not in alone and "ensemble" not in diagnosis.diagnosed({}, {"members": 3}, "")
+
+
+def test_the_uniformity_of_quantiles_is_a_metric(run):
+    one = numbers(run, "gaussian") | {"method": "cinn"}
+    found = calibration.uniformity(np.linspace(0.0, 1.0, 500), np.ones(500)).as_dict()
+    one["diagnosis"]["calibration"] = {"observables": {"x": found}}
+    rows = {row.name: row for row in tabulate.method_metrics(one)}
+    row = rows["gaussian.cinn.x.quantiles_chi_squared"]
+    assert row.value == found["chi2"] and row.uncertainty == (2 * found["degrees"]) ** 0.5
+    assert "Kolmogorov-Smirnov p" in row.note
 
 
 def test_published_values_stand_beside_the_same_method_only_and_are_marked(run):

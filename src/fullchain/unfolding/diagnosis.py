@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fullchain.unfolding.sample import Array
+from fullchain.unfolding.unfolded import ENSEMBLE
 
 Numbers = Mapping[str, Any]
 
@@ -28,6 +29,9 @@ OF_ITERATIONS = (
 )
 """What is kept of each iteration."""
 
+OF_ENSEMBLE = ("effective_sample_size", "drift", "clipped_fraction")
+"""What is kept of each training of the ensemble, after its last iteration."""
+
 
 def diagnosed(about: Numbers, history: Numbers, binning: str) -> dict[str, Any]:
     """Keep what the report shows: of the run, and under `observables` of each unfolding in bins."""
@@ -37,7 +41,20 @@ def diagnosed(about: Numbers, history: Numbers, binning: str) -> dict[str, Any]:
         observable: {name: one[name] for name in KEPT if name in one}
         for observable, one in single.items()
     }
+    if spread := _of_ensemble(history):
+        found["ensemble"] = spread
     return found
+
+
+def _of_ensemble(history: Numbers) -> dict[str, list[float]]:
+    """Numbers of the last iteration of each training from another start; empty for one training."""
+    members = history.get("members")
+    if not isinstance(members, Mapping):
+        return {}
+    last = [steps[-1] for name, steps in members.items() if name.startswith(f"{ENSEMBLE}_")]
+    if len(last) < 2:
+        return {}
+    return {name: [float(one[name]) for one in last] for name in OF_ENSEMBLE}
 
 
 def on_prior(about: Numbers, binning: str, observable: str) -> Numbers | None:

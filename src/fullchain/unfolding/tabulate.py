@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+
 from fullchain.metrics import Metric, write_metrics
 from fullchain.saved_numbers import read_numbers
 from fullchain.stage_tables import write_tables
@@ -23,6 +25,13 @@ CONTROLLED = (
     ("small_fraction", "part of the weights w of the control below 1/3"),
 )
 """Numbers of the control, and what they are."""
+
+ENSEMBLE_DIAGNOSTICS = (
+    ("effective_sample_size", "effective sample size of the weights"),
+    ("drift", "sum of the absolute changes of the weights over their sum"),
+    ("clipped_fraction", "largest part of the events whose ratio is at its limit"),
+)
+"""Diagnostics of OmniFold, and what they are."""
 
 
 def main(
@@ -51,7 +60,8 @@ def main(
 
 def method_metrics(one: Numbers) -> list[Metric]:
     """Give the metrics of one method of one measurement, of its performance.json."""
-    found: list[Metric] = [*_outside_support(one), *_control(one)]
+    found: list[Metric] = [*_outside_support(one), *_ensemble(one), *_control(one)]
+    found += _calibration(one)
     for name, observable in one["observables"].items():
         if observable["metric"]["truth"] is not None:
             found += _truth(one, name, observable)
@@ -80,6 +90,39 @@ def _outside_support(one: Numbers) -> Iterator[Metric]:
             outside.kind,
             f"{text}part of the data{words} {where}, detector level",
             note=f"{one['sizes']['data']} events",
+        )
+
+
+def _ensemble(one: Numbers) -> Iterator[Metric]:
+    """Diagnostics of OmniFold after the last iteration, over trainings from other starts."""
+    for name, words in ENSEMBLE_DIAGNOSTICS:
+        values = one["diagnosis"].get("ensemble", {}).get(name)
+        # Where all are alike, as of clipped events mostly, there is no error to give.
+        if values is None or not np.std(values) > 0:
+            continue
+        yield Metric(
+            f"{one['measurement']}.{one['method']}.{name}",
+            float(np.mean(values)),
+            float(np.std(values, ddof=1)),
+            "seeds",
+            f"{one['measurement']}, {one['method']}: {words} after the last iteration",
+            note=f"{len(values)} trainings",
+        )
+
+
+def _calibration(one: Numbers) -> Iterator[Metric]:
+    """Uniformity of the quantiles of the truth in posteriors."""
+    tested = one["diagnosis"].get("calibration", {}).get("observables", {})
+    for name, found in tested.items():
+        yield Metric(
+            f"{one['measurement']}.{one['method']}.{name}.quantiles_chi_squared",
+            found["chi2"],
+            (2.0 * found["degrees"]) ** 0.5,
+            "spread of chi-squared",
+            f"{one['measurement']}, {one['method']}: chi-squared of the quantiles of the true "
+            f"{name} in its posterior and a uniform distribution",
+            note=f"{found['degrees']} degrees of freedom, p = {found['chi2_probability']:.2g}; "
+            f"Kolmogorov-Smirnov p = {found['ks_probability']:.2g}",
         )
 
 
