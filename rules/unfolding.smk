@@ -57,9 +57,7 @@ def event_tables(samples):
 def simulated_events(wildcards):
     chosen = UNFOLDING.measurements[wildcards.measurement]
     name = getattr(wildcards, "alternative", "")
-    return event_tables(
-        (chosen.alternatives[name] if name else chosen.simulation).samples
-    )
+    return event_tables(chosen.simulated(name or None).samples)
 
 
 def data_events(wildcards):
@@ -90,14 +88,22 @@ def unfolding_settings(wildcards, *also):
 
 def alternative_events(wildcards):
     """Tables of events of all other simulations."""
-    chosen = UNFOLDING.measurements[wildcards.measurement].alternatives
-    return [path for part in chosen.values() for path in event_tables(part.samples)]
+    chosen = UNFOLDING.measurements[wildcards.measurement]
+    return [
+        path
+        for name in chosen.alternatives
+        for path in event_tables(chosen.simulated(name).samples)
+    ]
 
 
 def names_of_alternative_events(wildcards):
     """Name of the other simulation of each of these files."""
-    chosen = UNFOLDING.measurements[wildcards.measurement].alternatives
-    return [name for name, part in chosen.items() for _ in event_tables(part.samples)]
+    chosen = UNFOLDING.measurements[wildcards.measurement]
+    return [
+        name
+        for name in chosen.alternatives
+        for _ in event_tables(chosen.simulated(name).samples)
+    ]
 
 
 def alternative_samples(wildcards):

@@ -10,6 +10,7 @@ SAMPLE = {"kind": "generated", "process": "zmumu", "events": 1000, "pthat_min": 
 
 TT = {"samples": ["tt"]}
 STRESS = {"observable": "x"}
+STRESSED = {"stress": {"observable": "mass"}}
 SEVERAL = {"simulation": {"samples": ["zmumu", "tt"]}}
 
 
@@ -34,7 +35,10 @@ def test_samples_are_those_of_the_ntuples():
 @pytest.mark.parametrize(
     ("unfolding", "words"),
     [
-        ({"measurements": {"zjet": {"observables": ["masss"]}}}, "no observable is called 'masss'"),
+        (
+            {"measurements": {"zjet": {"observables": ["mass", "masss"]}}},
+            "no observable is called 'masss'",
+        ),
         ({"measurements": {"zjet": {"methods": ["tunfold"]}}}, "no method is called 'tunfold'"),
         ({"measurements": {"zjet": {"data": {"samples": ["zmumu_x"]}}}}, "no sample is called"),
         ({"measurements": {"zjet": {"shifts": ["jes_upp"]}}}, "no shift of the jets is called"),
@@ -102,6 +106,14 @@ def test_samples_are_those_of_the_ntuples():
         (
             {"measurements": {"zjet": {"alternatives": {"m": {"samples": ["zmumu_cp5"]}}}}},
             r"alternatives\.m and data are both of zmumu_cp5: give one the first",
+        ),
+        (
+            {"measurements": {"zjet": {"alternatives": {"m": {}}}}},
+            r"alternatives\.m: .*is the simulation itself: give samples, or the stress",
+        ),
+        (
+            {"measurements": {"closure": {"alternatives": {"m": {"half": "first", **STRESSED}}}}},
+            r"alternatives\.m: .*half: without samples it is that of the simulation",
         ),
         (
             {"measurements": {"zjet": {"factors": ["nonsense_up"]}}},

@@ -55,13 +55,13 @@ def test_another_simulation_gives_every_method_an_uncertainty_of_the_model(finis
     for method in ("ibu", "unifold", "multifold", "omnifold", "cinn", "flow_matching"):
         found = finished.json(f"unfolding/zjet/{method}/spectra.json")["spectra"]["published"]
         for name, spectrum in found.items():
-            change = np.abs(spectrum["shifts"]["model_stressed"])
+            change = np.abs(spectrum["shifts"]["model_prior"])
             assert 0 < change.sum() < sum(spectrum["counts"]), (method, name)
     record = finished.result("unfolding/zjet/multifold/hepdata")
     table = yaml.safe_load((record / "mass.yaml").read_text())
     errors = [one for bin_ in table["dependent_variables"][0]["values"] for one in bin_["errors"]]
-    assert "sys,model_stressed" in {one["label"] for one in errors}
-    assert list(unfolded_record.read(record / "unfolded.parquet").alternatives) == ["stressed"]
+    assert "sys,model_prior" in {one["label"] for one in errors}
+    assert list(unfolded_record.read(record / "unfolded.parquet").alternatives) == ["prior"]
 
 
 def test_nothing_unfinished_is_left(finished) -> None:

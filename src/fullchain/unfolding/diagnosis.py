@@ -57,10 +57,10 @@ def _of_ensemble(history: Numbers) -> dict[str, list[float]]:
     return {name: [float(one[name]) for one in last] for name in OF_ENSEMBLE}
 
 
-def on_prior(about: Numbers, binning: str, observable: str) -> Numbers | None:
-    """Dependence on the prior, see `prior_dependence`; None of a method that has no such."""
+def on_prior(about: Numbers, binning: str, observable: str) -> list[Numbers]:
+    """Dependence on the prior, see `prior_dependence`; empty of a method not in bins."""
     found: Numbers = about.get("unfoldings", {}).get(binning, {}).get(observable, {})
-    return found.get("prior_dependence")
+    return [found["prior_dependence"]] if "prior_dependence" in found else []
 
 
 def iterations(about: Numbers, history: Numbers, binning: str, observable: str) -> list[Numbers]:

@@ -5,16 +5,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+
 from fullchain.atomic import write_text
 from fullchain.saved_numbers import read_numbers
 from fullchain.step import Given, Input, Option, Output
-from fullchain.unfolding import diagnosis, event_table, problem, spectrum_file, unfolded_file
+from fullchain.unfolding import (
+    diagnosis,
+    event_table,
+    prior_dependence,
+    problem,
+    spectrum_file,
+    unfolded_file,
+)
 from fullchain.unfolding.binning import BINNINGS, METRIC
+from fullchain.unfolding.covariances import NETWORK
 from fullchain.unfolding.evaluation import Evaluation
 from fullchain.unfolding.evaluation_settings import EvaluationSettings
 from fullchain.unfolding.measurement_settings import MeasurementSettings
 from fullchain.unfolding.observable_settings import ObservableSettings
 from fullchain.unfolding.spectrum_file import STAGE
+from fullchain.unfolding.unfolded import MODEL
 
 
 def main(
@@ -57,8 +68,10 @@ def main(
             spectrum = found[binning][name]
             own = replicas.get(binning, {}).get(name, {})
             one[binning] = evaluation.compared(spectrum, binning, own)
-            if changed := diagnosis.on_prior(about, binning, name):
-                one[binning]["prior_dependence"] = changed
+            one[binning]["prior_dependence"] = [
+                *diagnosis.on_prior(about, binning, name),
+                *_on_other_priors(one[binning], prior_dependence.other_priors(chosen)),
+            ]
             if binning == METRIC:
                 counts = diagnosis.counts_by_iteration(about, report, binning, name)
                 one["iterations"] = {
@@ -81,6 +94,18 @@ def main(
         "diagnosis": diagnosis.diagnosed(about, report, METRIC),
     }
     write_text(performance, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _on_other_priors(one: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Dependence of a compared spectrum on the prior, by alternatives that differ by it."""
+    deviation = np.array(one["deviation"])
+    network = np.array(one["sources"].get(NETWORK, np.zeros(len(deviation))))
+    return [
+        prior_dependence.of_alternative(
+            name, np.array(one["shifts"][f"{MODEL}_{name}"]), deviation, network
+        )
+        for name in names
+    ]
 
 
 def _known(data: Sequence[Path], chosen: MeasurementSettings) -> Mapping[str, Any]:

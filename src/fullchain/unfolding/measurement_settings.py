@@ -34,6 +34,28 @@ class PartSettings(SettingsModel):
     )
 
 
+class AlternativeSettings(PartSettings):
+    """Another simulation, which puts the model of the first to the test."""
+
+    samples: tuple[str, ...] = Field(
+        (),
+        description="names of samples, toys or pairs, joined as those of the simulation; none: "
+        "the events of the simulation (`half` is that of it, too), with another `stress`, which "
+        "shows what depends on the prior",
+    )
+
+    @model_validator(mode="after")
+    def _differs(self) -> "AlternativeSettings":
+        if not self.samples and self.stress is None:
+            raise ValueError(
+                "without samples an alternative is the simulation itself: give samples, or the "
+                "stress that changes its particle level"
+            )
+        if not self.samples and self.half != "all":
+            raise ValueError("half: without samples it is that of the simulation; leave it out")
+        return self
+
+
 class BackgroundSettings(SettingsModel):
     """A simulated background in the data."""
 
@@ -71,7 +93,7 @@ class MeasurementSettings(SettingsModel):
     factors: tuple[str, ...] = Field(
         (), description="variations of the weight (isr_up, ...) that are unfolded as well"
     )
-    alternatives: dict[str, PartSettings] = Field(
+    alternatives: dict[str, AlternativeSettings] = Field(
         default_factory=dict,
         description="other simulations by name; what they change is the model's uncertainty",
     )
@@ -119,16 +141,26 @@ class MeasurementSettings(SettingsModel):
     def _stressed_is_unfolded(self) -> "MeasurementSettings":
         for where, part in (*self.simulations(), ("data", self.data)):
             if part.stress is not None and part.stress.observable not in self.observables:
+                without = "" if where in ("simulation", "data") else f", or set {where} to null"
                 raise ValueError(
                     f"{where}.stress.observable: {part.stress.observable!r} is not among the "
-                    f"observables of the measurement ({', '.join(self.observables)})"
+                    f"observables of the measurement: take one of {', '.join(self.observables)}"
+                    f"{without}"
                 )
         return self
 
     def simulations(self) -> list[tuple[str, PartSettings]]:
         """Give the simulation and all others, each after the name of its setting."""
-        others = self.alternatives.items()
         return [
             ("simulation", self.simulation),
-            *((f"alternatives.{name}", part) for name, part in others),
+            *((f"alternatives.{name}", self.simulated(name)) for name in self.alternatives),
         ]
+
+    def simulated(self, alternative: str | None) -> PartSettings:
+        """Give the simulation, or the alternative of a name with the samples that it takes."""
+        if alternative is None:
+            return self.simulation
+        chosen = self.alternatives[alternative]
+        if chosen.samples:
+            return chosen
+        return self.simulation.model_copy(update={"stress": chosen.stress})

@@ -58,7 +58,7 @@ def pose(
     InputError
         A table is unusable, weights are not finite or sum to nothing, or no event passes a level.
     """
-    chosen = settings.simulation if alternative is None else settings.alternatives[alternative]
+    chosen = settings.simulated(alternative)
     shifts = settings.shifts if alternative is None else ()
     factors = settings.factors if alternative is None else ()
     simulated = part(

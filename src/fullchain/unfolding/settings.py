@@ -9,6 +9,7 @@ from fullchain.model import SettingsModel
 from fullchain.unfolding.default_observables import default_observables
 from fullchain.unfolding.evaluation_settings import CoverageSettings, EvaluationSettings
 from fullchain.unfolding.measurement_settings import (
+    AlternativeSettings,
     BackgroundSettings,
     MeasurementSettings,
     PartSettings,
@@ -45,6 +46,10 @@ def default_measurements() -> dict[str, MeasurementSettings]:
             methods=("ibu", "unifold", "multifold", "omnifold", "cinn", "flow_matching"),
             shifts=("jes_up", "jes_down", "jer_up", "jer_down", "track_efficiency_down"),
             factors=("fsr_up", "fsr_down"),
+            # About as far from the simulation as CP5 is: 0.1 standard deviations of the mass.
+            alternatives={
+                "prior": AlternativeSettings(stress=StressSettings(observable="mass", slope=-0.1))
+            },
         ),
         "closure": MeasurementSettings(
             simulation=first, data=second, observables=SIX, kind="closure", methods=tests

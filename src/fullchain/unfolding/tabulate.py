@@ -270,13 +270,17 @@ def _refolding(one: Numbers, name: str, observable: Numbers) -> Iterator[Metric]
 
 
 def _prior_dependence(one: Numbers, name: str, observable: Numbers) -> Iterator[Metric]:
-    found = observable["published"].get("prior_dependence")
-    if found and found["rms"] is not None:
+    for found in observable["published"]["prior_dependence"]:
+        if found["rms"] is None:
+            continue
+        # Only the test of a method in bins keeps the counts; the other is an alternative's.
+        binned = "counts" in found
         yield Metric(
-            f"{one['measurement']}.{one['method']}.{name}.prior_dependence",
+            f"{one['measurement']}.{one['method']}.{name}.prior_dependence"
+            + ("" if binned else f"_{found['prior']}"),
             found["rms"]["value"],
             found["rms"]["deviation"],
-            BOOTSTRAP,
+            BOOTSTRAP if binned else "jackknife over bins",
             f"{one['measurement']}, {one['method']}: change of {name} with the {found['prior']} "
             "prior, root mean square over bins, in standard deviations of the result",
             note=f"{found['rms']['bins']} published bins, as many iterations with both priors",
