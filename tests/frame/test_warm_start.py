@@ -217,6 +217,8 @@ def driver(trial: Project) -> Iterator[Driver]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        # A shell starts what it puts in the background with interruptions ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     found = Driver(process, process.stdout.readline().strip())

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fullchain.plotting import plt
 from fullchain.unfolding import prior_dependence, prior_figures, tabulate
 from fullchain.unfolding.measurement_settings import MeasurementSettings
 
@@ -75,6 +76,18 @@ def test_the_metric_of_an_alternative_has_its_name():
     (row,) = tabulate._prior_dependence(one, "x", {"published": {"prior_dependence": [found]}})
     assert row.name == "m.multifold.x.prior_dependence_tilt"
     assert row.value == found["rms"]["value"] and row.uncertainty == found["rms"]["deviation"] > 0
+
+
+@pytest.mark.parametrize(("largest", "scale"), [(2.5, "linear"), (30.0, "symlog")])
+def test_far_changes_do_not_hide_the_others(largest, scale):
+    _, ax = plt.subplots()
+    ax.plot([0.0, 1.0], [-0.5, largest], "o")
+    prior_figures._scale(ax, 7)
+    assert ax.get_yscale() == scale
+    # Above the highest point there is room for the legend.
+    highest = ax.transAxes.inverted().transform(ax.transData.transform((1.0, largest)))[1]
+    assert 0.4 < highest < 0.6
+    plt.close("all")
 
 
 def test_methods_and_priors_without_an_uncertainty_are_not_drawn():

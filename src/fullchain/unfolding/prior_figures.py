@@ -4,10 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
 from fullchain.plotting import FigureSet, label
 from fullchain.unfolding import looks
 from fullchain.unfolding.looks import Numbers
+
+LINEAR = 3.0
+"""Largest change, in standard deviations, of an axis that is linear as a whole."""
 
 
 def draw(figures: FigureSet, several: Sequence[Numbers]) -> None:
@@ -29,8 +33,7 @@ def draw(figures: FigureSet, several: Sequence[Numbers]) -> None:
         ax.set_xlim(edges[0], edges[-1])
         ax.axhspan(-1.0, 1.0, color="0.92", zorder=0)
         ax.axhline(0.0, color="0.5", linewidth=1.0, zorder=0)
-        low, high = ax.get_ylim()
-        ax.set_ylim(low, high + 0.15 * (most + 1) * (high - low))
+        _scale(ax, most)
         if tested[name]:
             ax.legend(fontsize=10 if most < 4 else 8, loc="upper left")
         ax.set_xlabel(looks.axis(several[0]["observables"][name]))
@@ -61,6 +64,21 @@ def _tested(several: Sequence[Numbers], name: str) -> list[tuple[Numbers, Number
         for found in one["observables"][name]["published"]["prior_dependence"]
         if found["rms"] is not None
     ]
+
+
+def _scale(ax: Axes, entries: int) -> None:
+    """Leave room for the legend; far changes are logarithmic, or they would hide all others."""
+    shown = ax.get_ylim()
+    if max(map(abs, shown)) > LINEAR:
+        ax.set_yscale("symlog", linthresh=1.0, linscale=1.0)
+        ticks = [sign * one for one in (0.0, 1.0, 3.0, 10.0, 30.0, 100.0) for sign in (-1.0, 1.0)]
+        ax.set_yticks([tick for tick in ticks if shown[0] <= tick <= shown[1]])
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    scale = ax.yaxis.get_transform()
+    low, high = scale.transform(np.array(shown))
+    room = (high - low) * np.array([-0.05, 0.13 * (entries + 1)])
+    bottom, top = scale.inverted().transform(np.array([low, high]) + room)
+    ax.set_ylim(float(bottom), float(top))
 
 
 def _points(
