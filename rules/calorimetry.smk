@@ -122,8 +122,8 @@ def memory_of_showers(megabytes, copies, *parts, classifier=None):
 
 def memory_of_classifier(classifier):
     """Memory of a job [MB] that trains classifiers on showers of the test."""
-    # In double precision the official mode holds its rows once more.
-    copies = 15 if classifier.mode == "official" else 11
+    # Rows in double precision: those of trees, and of the network in official mode.
+    copies = 15 if classifier.trees or classifier.mode == "official" else 11
     return memory_of_showers(1500, copies, "test", "reference", classifier=classifier)
 
 

@@ -43,8 +43,11 @@ STEPS = {
     "classify": [*JUDGED, "--showers-set", "x", "--output", "out.json", "--model", "out.pt"],
     "official": [*JUDGED, "--showers-set", "x", "--output", "out.json", "--model", "out.pt"],
     "trees": [*JUDGED, "--showers-set", "x", "--output", "out.json", "--model", "out.pt"],
-    "control": [*JUDGED, "--showers-set", "x", "--output", "out.json", "--resampled", "out.h5"],
 }
+for kind in ("trees", "network"):
+    STEPS[f"control:{kind}"] = [
+        *(*JUDGED, "--showers-set", "x", "--output", "out.json", "--resampled", "out.h5")
+    ]
 for kind in MODELS:
     STEPS[f"train:{kind}"] = [
         *("--showers", "showers.h5", "--geometry", "geometry.xml", "--model", kind),
@@ -88,7 +91,12 @@ def settings(step: str) -> dict[str, Any]:
                 "frechet": {"smallest": 200, "largest": 400},
             },
             "classifiers": classifiers.get(step, NETWORK),
-            "control": {"classifier": NETWORK | low, "folds": 2, "replicas": 2},
+            "control": {
+                "discriminator": "network" if step == "control:network" else "trees",
+                "classifier": NETWORK | low | {"trees": True},
+                "folds": 2,
+                "replicas": 2,
+            },
         },
     }
 

@@ -191,7 +191,13 @@ def test_inputs_are_those_of_the_challenge():
     np.testing.assert_allclose(low[:, 1:].sum(axis=1), expected, rtol=1e-5)
     # Energy, five layers, and four numbers of each of the two layers that are divided in alpha.
     assert inputs(showers, VOXELS, "high", "challenge", 1.0).shape == (60, 1 + 5 + 4 * 2)
-    assert inputs(showers, VOXELS, "high", "all", 1.0).shape == (60, 14 + 3 * 5)
+    high = inputs(showers, VOXELS, "high", "all", 1.0)
+    assert high.shape == (60, 14 + 3 * 5)
+    # What weights are from: voxels and all features, with the incident energy once.
+    both = inputs(showers, VOXELS, "both", "challenge", 1.0)
+    assert both.shape == (60, 369 + 28) and both.dtype == np.float32
+    np.testing.assert_array_equal(both[:, :369], low)
+    np.testing.assert_allclose(both[:, 369:], high[:, 1:], rtol=1e-5, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +256,7 @@ def test_trees_see_a_few_voxels_that_are_wrong(files):
         voxels[dark, place] = 1.5
     shower_file.write(files / "few.h5", Showers(showers.energies, voxels))
     found = run(files, "few")["levels"]
-    assert found["trees"]["auc"][0] > 0.6 and found["trees"]["iterations"][0] > 1
+    assert found["low_trees"]["auc"][0] > 0.6 and found["low_trees"]["iterations"][0] > 1
 
 
 def test_the_same_run_gives_the_same_bytes(files, judgements, tmp_path):

@@ -33,6 +33,7 @@ FAST = ClassifierSettings(
     layers=[32, 32],
     replicas=50,
     levels=["high"],
+    trees=False,
     training={"epochs": 6, "batch_size": 200, "learning_rate": 3e-3, "patience": 3},
 )
 
@@ -44,21 +45,29 @@ def gaussians(number, shift, seed):
     return simulated, generated
 
 
-@pytest.mark.parametrize("calibration", ["temperature", "none"])
-def test_weights_are_the_ratio_of_densities_and_close(calibration):
+@pytest.mark.parametrize(
+    ("discriminator", "calibration", "off", "left"),
+    # Trees give steps, and the outermost ones are far out.
+    [
+        ("network", "temperature", 0.15, 0.03),
+        ("network", "none", 0.15, 0.03),
+        ("trees", "temperature", 0.3, 0.1),
+    ],
+)
+def test_weights_are_the_ratio_of_densities_and_close(discriminator, calibration, off, left):
     number, shift = 8000, 0.6
     simulated, generated = gaussians(number, shift, 1)
     rows = Rows.joined(simulated, generated)
-    found = reweighting.log_ratios(rows, 2, calibration, FAST, 2, "gaussians")
+    found = reweighting.log_ratios(rows, 2, discriminator, calibration, FAST, 2, "gaussians")
     exact = 0.5 * shift**2 - shift * rows.values[:, 0]
     inside = np.abs(exact) < 1.0
-    assert np.sqrt(np.mean((found - exact)[inside] ** 2)) < 0.15
+    assert np.sqrt(np.mean((found - exact)[inside] ** 2)) < off
     weight = reweighting.weights(found[number:], np.ones(number), 1)
     # The mean of what was shifted comes back, and what was not stays.
     error = np.sqrt((weight**2).sum()) / weight.sum()
     assert generated[:, 0].mean() > 0.5
-    assert np.average(generated[:, 0], weights=weight) == pytest.approx(0.0, abs=4 * error + 0.03)
-    assert np.average(generated[:, 1], weights=weight) == pytest.approx(0.0, abs=4 * error + 0.03)
+    assert np.average(generated[:, 0], weights=weight) == pytest.approx(0.0, abs=4 * error + left)
+    assert np.average(generated[:, 1], weights=weight) == pytest.approx(0.0, abs=4 * error + left)
     # Of the exact weights exp(c - s x) the effective number is n exp(-s^2).
     expected = number * np.exp(-(shift**2))
     assert reweighting.effective_number(weight) == pytest.approx(expected, rel=0.2)
@@ -69,8 +78,9 @@ def test_weights_are_the_ratio_of_densities_and_close(calibration):
     assert after < before / 10
 
 
-def test_no_shower_is_weighted_by_a_network_that_saw_it():
-    # With inputs that are noise a network learns the showers by heart, and only those.
+@pytest.mark.parametrize("discriminator", ["network", "trees"])
+def test_no_shower_is_weighted_by_a_discriminator_that_saw_it(discriminator):
+    # With inputs that are noise it learns the showers by heart, and only those.
     random = np.random.default_rng(3)
     rows = Rows.joined(*random.normal(size=(2, 200, 60)))
     heart = FAST.model_copy(
@@ -79,7 +89,7 @@ def test_no_shower_is_weighted_by_a_network_that_saw_it():
             "training": FAST.training.model_copy(update={"epochs": 40, "patience": 40}),
         }
     )
-    found = reweighting.log_ratios(rows, 4, "none", heart, 5, "noise")
+    found = reweighting.log_ratios(rows, 4, discriminator, "none", heart, 5, "noise")
     # Medians of both kinds agree where the network has not seen the showers.
     difference = np.median(found[:200]) - np.median(found[200:])
     assert abs(difference) < 0.5 * found.std() + 1e-3
@@ -144,7 +154,7 @@ def test_weights_that_are_none():
         reweighting.accepted(np.full(3, 1e-9), 1e9, np.random.default_rng(1))
     with pytest.raises(InputError, match="too few for 3 folds"):
         rows = Rows.joined(np.ones((5, 2)), np.ones((50, 2)))
-        reweighting.log_ratios(rows, 3, "none", FAST, 1, "few")
+        reweighting.log_ratios(rows, 3, "trees", "none", FAST, 1, "few")
 
 
 @pytest.fixture(scope="module")
@@ -162,9 +172,13 @@ def files(tmp_path_factory):
     return folder
 
 
-def run(folder, output, resampled=None, weights=None, **changes):
+def run(
+    folder, output, resampled=None, weights=None, discriminator="network", level="high", **changes
+):
     how = FAST.model_copy(update=changes)
-    chosen = ControlSettings(level="high", folds=2, classifier=how, replicas=20)
+    chosen = ControlSettings(
+        discriminator=discriminator, level=level, folds=2, classifier=how, replicas=20
+    )
     control.main(
         name="model",
         showers_set="photons",
@@ -219,10 +233,14 @@ def test_weights_are_of_the_first_showers(files, tmp_path):
         assert len(file["weights"]) == 400
 
 
-def test_the_step(files, tmp_path):
+@pytest.mark.parametrize(("discriminator", "level"), [("network", "high"), ("trees", "high")])
+def test_the_step(files, tmp_path, discriminator, level):
+    how = {"discriminator": discriminator, "level": level}
+    how["trees"] = discriminator == "trees"
     found = run(
-        files, tmp_path / "control.json", tmp_path / "resampled.h5", tmp_path / "weights.h5"
+        files, tmp_path / "control.json", tmp_path / "resampled.h5", tmp_path / "weights.h5", **how
     )
+    assert ("high_trees" in found["levels"]) == how["trees"]
     check_weights(files, tmp_path / "weights.h5", found)
     auc = found["levels"]["high"]
     assert auc["before"]["auc"][0] > 0.65
@@ -233,7 +251,7 @@ def test_the_step(files, tmp_path):
     assert {row.tobytes() for row in kept.voxels} <= {row.tobytes() for row in generated.voxels}
     means = control_numbers.mean_separations(found)
     assert means["width_r"]["after"][0] < means["width_r"]["before"][0]
-    run(files, tmp_path / "again.json")
+    run(files, tmp_path / "again.json", **how)
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "control.json").read_bytes()
     drawn = control_figures.figures([found])
     assert list(drawn) == control_figure_names.control_figure_names(["model"])

@@ -192,12 +192,13 @@ def test_memory_follows_the_showers(project: Path, rule: str, wildcard: str) -> 
     assert 1500 < memory(1_000) < 5000
 
 
-COPIES = {"train": 8, "distil": 8, "evaluate": 1, "classify": 11, "control": 11}
+COPIES = {"train": 8, "distil": 8, "evaluate": 1, "classify": 15, "control": 15}
 
 
 def test_the_official_mode_asks_for_more(project: Path) -> None:
     def memory(mode: str) -> int:
-        settings = validate({"calorimetry": {**FINE, "classifiers": {"mode": mode}}})
+        how = {"mode": mode, "trees": False}
+        settings = validate({"calorimetry": {**FINE, "classifiers": how}})
         megabytes: int = asked(rules(project, settings), "classify", "mem_mb", judged="fine")
         return megabytes
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from fullchain import drawing, plotting
 from fullchain.calorimetry.classifier_figure_names import AREAS, SCORES, name_of
 from fullchain.calorimetry.classifier_numbers import LEVELS, by_set
+from fullchain.calorimetry.classifier_settings import TREES
 from fullchain.calorimetry.evaluation_looks import looks
 from fullchain.calorimetry.published_models import KIND, published, statement
 
@@ -17,6 +18,11 @@ Drawn = tuple[Figure, str]
 
 MOST = 6
 """Models whose probabilities are shown."""
+
+ABOVE = 0.17
+"""Distance of the points of networks and of trees from the middle of a row."""
+
+TREES_MARKER = "|"
 
 MODES = {"lite": "lite mode", "official": "official mode"}
 
@@ -31,24 +37,25 @@ def figures(contents: Sequence[Content]) -> dict[str, Drawn]:
 
 
 def areas(contents: Sequence[Content]) -> Drawn:
-    """AUC of both levels, with the floor and published ones."""
+    """AUC of each level, of network and of trees, with the floor and published ones."""
     levels = [level for level in LEVELS if any(level in one["levels"] for one in contents)]
+    levels = [level for level in levels if not level.endswith(TREES)]
     voxels = contents[0]["geometry"]["voxels"]
     _, known = published(voxels)
     styles = looks(contents)
     rows = len(contents) + len(known)
     fig, axes = plotting.panels(columns=len(levels), size=9.6 / len(levels))
-    fig.set_size_inches(5.0 * len(levels), 1.6 + 0.36 * rows)
+    fig.set_size_inches(5.0 * len(levels), 1.6 + 0.4 * rows)
     place = np.arange(rows)[::-1]
     for ax, level in zip(axes[0], levels, strict=True):
         for row, content, style in zip(place, contents, styles, strict=False):
-            if level in content["levels"]:
-                value, error = content["levels"][level]["auc"]
-                ax.errorbar(value, row, xerr=error, fmt=style["marker"], color=style["color"])
+            for name, up in ((level, ABOVE), (level + TREES, -ABOVE)):
+                if name not in content["levels"]:
+                    continue
+                value, error = content["levels"][name]["auc"]
+                shape = TREES_MARKER if name.endswith(TREES) else style["marker"]
+                ax.errorbar(value, row + up, xerr=error, fmt=shape, color=style["color"])
         for row, model in zip(place[len(contents) :], known, strict=True):
-            # Published areas are those of networks.
-            if level == "trees":
-                continue
             value = model.low if level == "low" else model.high
             ax.plot(value, row, "o", color="0.4", markerfacecolor="white")
         ax.axvline(0.5, color="0.6", linewidth=0.8, zorder=0)
@@ -65,8 +72,8 @@ def areas(contents: Sequence[Content]) -> Drawn:
     modes = " and ".join(sorted({MODES[one["mode"]] for one in contents}))
     text = (
         f"AUC of classifiers that tell generated from simulated showers, networks in {modes} and "
-        "boosted trees: 0.5 where they cannot. Lite networks see little of single voxels, so that "
-        "of the low level the larger area counts. Errors by bootstrap over the test showers, and "
+        "boosted trees (|, below): 0.5 where they cannot. Lite networks see little of single "
+        "voxels: the larger area counts. Errors by bootstrap over the test showers, and "
         "over starts where there are several. The full simulation against itself is the floor."
     )
     if known:
@@ -79,7 +86,7 @@ def scores(contents: Sequence[Content]) -> Drawn:
     levels = [level for level in LEVELS if any(level in one["levels"] for one in contents)]
     shown = list(zip(contents, looks(contents), strict=True))[:MOST]
     fig, axes = plotting.panels(columns=len(levels), rows=len(shown), size=4.6)
-    fig.set_size_inches(4.6 * len(levels), 0.9 + 2.3 * len(shown))
+    fig.set_size_inches(3.8 * len(levels), 0.9 + 2.3 * len(shown))
     for row, (content, style) in zip(axes, shown, strict=True):
         for ax, level in zip(row, levels, strict=True):
             if level not in content["levels"]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
-from fullchain.calorimetry.classifier_settings import FeatureSet, Level
+from fullchain.calorimetry.classifier_settings import FeatureSet, Seen
 from fullchain.calorimetry.features import SCALE, features, kind_of
 from fullchain.calorimetry.features import high_level as challenge_features
 from fullchain.calorimetry.geometry import Geometry
@@ -63,11 +63,15 @@ def high_level(showers: Showers, geometry: Geometry, chosen: FeatureSet, thresho
 
 
 def inputs(
-    showers: Showers, geometry: Geometry, level: Level, chosen: FeatureSet, threshold: float
+    showers: Showers, geometry: Geometry, level: Seen, chosen: FeatureSet, threshold: float
 ) -> Array:
     """Give what a classifier sees, (n, inputs); the threshold [MeV] is that of features."""
     if level == "low":
         return low_level(showers)
+    if level == "both":
+        # The incident energy once, and the precision of voxels: of those there are many.
+        features_only = high_level(showers, geometry, "all", threshold)[:, 1:]
+        return np.concatenate([low_level(showers), features_only.astype(np.float32)], axis=1)
     return high_level(showers, geometry, chosen, threshold)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fullchain.calorimetry.classifier_settings import TREES
 from fullchain.calorimetry.published_models import (
     KIND,
     SOURCE,
@@ -16,8 +17,24 @@ from fullchain.stage_tables import Cell, Number, Table
 
 Content = Mapping[str, Any]
 
-LEVELS = {"low": "low level", "trees": "low level, boosted trees", "high": "high level"}
-"""What classifiers see; `trees` see what the network of the low level does."""
+LEVELS = {
+    "low": "low level",
+    "low" + TREES: "low level, boosted trees",
+    "high": "high level",
+    "high" + TREES: "high level, boosted trees",
+}
+"""What classifiers see; trees see what the network of their level does."""
+
+
+def kind_of_classifier(level: str, mode: str) -> str:
+    """Say what judges at a level.
+
+    Examples
+    --------
+    >>> kind_of_classifier("low", "lite"), kind_of_classifier("low_trees", "lite")
+    ('classifier in lite mode', 'boosted trees')
+    """
+    return "boosted trees" if level.endswith(TREES) else f"classifier in {mode} mode"
 
 
 def by_set(contents: Sequence[Content]) -> dict[str, list[Content]]:
@@ -55,10 +72,9 @@ def _of(content: Content) -> Iterator[Metric]:
     for level, found in content["levels"].items():
         key, text = f"{key_of(content)}.{level}", f"{words_of(content)}, {LEVELS[level]}"
         kind = "bootstrap" if len(found["starts"]) == 1 else "bootstrap and starts"
-        mode = "boosted trees" if level == "trees" else f"classifier in {content['mode']} mode"
-        words = f"{mode}; 0.5 where nothing is told apart"
+        words = f"{kind_of_classifier(level, content['mode'])}; 0.5 where nothing is told apart"
         fields: dict[str, Any] = {}
-        if other is not None and level != "trees":
+        if other is not None and not level.endswith(TREES):
             about = note(content.get(KIND), content["geometry"]["voxels"])
             words += f"; published: {other.name}, official mode, {about}"
             theirs = other.low if level == "low" else other.high
@@ -105,9 +121,10 @@ def _table(name: str, contents: Sequence[Content]) -> Table:
         f"classifiers_{name}",
         f"Classifiers of generated and simulated showers, {name}",
         f"From {showers} showers of each kind, a part of which tests; errors by bootstrap over "
-        "these, and over starts where there are several. Networks see little at the low level with "
-        "so few showers: there the larger of the two areas counts. AUC after isotonic calibration "
-        "as in the CaloChallenge, and as learned; Jensen-Shannon divergence in bits.",
+        "these, and over starts where there are several. Networks see little with so few showers, "
+        "most of all at the low level: of network and trees the larger area counts. AUC after "
+        "isotonic calibration as in the CaloChallenge, and as learned; Jensen-Shannon divergence "
+        "in bits.",
         [
             "showers",
             "mode",

@@ -11,6 +11,12 @@ Mode = Literal["lite", "official"]
 Level = Literal["low", "high"]
 FeatureSet = Literal["challenge", "all"]
 
+Seen = Literal["low", "high", "both"]
+"""What a discriminator of weights may see: the inputs of a level, or voxels and all features."""
+
+TREES = "_trees"
+"""Ending of the name under which boosted trees stand beside the network of their level."""
+
 OFFICIAL_LAYERS = (2048, 2048, 2048)
 """Sizes of the hidden layers of the CaloChallenge's classifier."""
 
@@ -34,7 +40,7 @@ class ClassifierSettings(SettingsModel):
     )
     trees: bool = Field(
         True,
-        description="judge the low level by boosted trees too, which need fewer showers than a "
+        description="judge each level by boosted trees too, which need fewer showers than a "
         "network to see what is wrong",
     )
     features: FeatureSet = Field(

@@ -8,14 +8,11 @@ from fullchain.atomic import write_text
 from fullchain.calorimetry import classifier_file, geometry, shower_file
 from fullchain.calorimetry.classifier_inputs import check_pair, inputs
 from fullchain.calorimetry.classifier_judgement import judge
-from fullchain.calorimetry.classifier_settings import ClassifierSettings
+from fullchain.calorimetry.classifier_settings import TREES, ClassifierSettings
 from fullchain.calorimetry.classifier_training import Rows, Trained, parts, plan
 from fullchain.calorimetry.classifier_trees import judge_by_trees
 from fullchain.seeds import derive, stream
 from fullchain.step import Given, Input, Option, Output
-
-TREES = "trees"
-"""Name under which trees stand among the levels; they see the low one."""
 
 
 def main(
@@ -57,8 +54,8 @@ def main(
         )
         seed = derive(settings.seed, "calorimetry", "classify", level)
         levels[level], networks[level] = judge(rows, some, chosen, seed, f"{name}, {level} level")
-        if level == "low" and chosen.trees:
-            levels[TREES] = judge_by_trees(rows, some, chosen, seed)
+        if chosen.trees:
+            levels[level + TREES] = judge_by_trees(rows, some, chosen, seed)
     layers, training, kind = plan(chosen)
     content = {
         "name": name,

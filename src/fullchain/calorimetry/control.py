@@ -19,8 +19,9 @@ from fullchain.calorimetry import (
 )
 from fullchain.calorimetry.classifier_inputs import check_pair, inputs
 from fullchain.calorimetry.classifier_judgement import judge
-from fullchain.calorimetry.classifier_settings import Level
+from fullchain.calorimetry.classifier_settings import TREES, Level, Seen
 from fullchain.calorimetry.classifier_training import Rows, parts
+from fullchain.calorimetry.classifier_trees import judge_by_trees
 from fullchain.calorimetry.control_settings import ControlSettings
 from fullchain.calorimetry.geometry import Geometry
 from fullchain.calorimetry.shower_file import Showers
@@ -66,6 +67,7 @@ def main(
     log_ratio = reweighting.log_ratios(
         _rows(simulated, made, voxels, chosen.level, chosen, threshold),
         chosen.folds,
+        chosen.discriminator,
         chosen.calibration,
         chosen.classifier,
         seed,
@@ -78,6 +80,7 @@ def main(
     content = {
         "name": name,
         "set": showers_set,
+        "discriminator": chosen.discriminator,
         "level": chosen.level,
         "mode": chosen.classifier.mode,
         "folds": chosen.folds,
@@ -87,8 +90,11 @@ def main(
         "weights": _described(log_ratio[:number], log_ratio[number:], raw, weight),
         "features": _features(simulated, made, weight, voxels, chosen, threshold, seed),
         "levels": {
-            level: _judged(simulated, made, weight, voxels, level, chosen, threshold, settings.seed)
+            name: found
             for level in chosen.classifier.levels
+            for name, found in _judged(
+                simulated, made, weight, voxels, level, chosen, threshold, settings.seed
+            ).items()
         },
         "resampling": {
             "maximum": chosen.maximum,
@@ -111,7 +117,7 @@ def _rows(
     simulated: Showers,
     made: Showers,
     voxels: Geometry,
-    level: Level,
+    level: Seen,
     chosen: ControlSettings,
     threshold: float,
     weight: Array | None = None,
@@ -183,14 +189,19 @@ def _judged(
     threshold: float,
     seed: int,
 ) -> dict[str, Any]:
-    """AUC and divergence of a new classifier before and after, as `classify` finds them."""
+    """AUC and divergence of new classifiers before and after, as `classify` finds them."""
     how = chosen.classifier
+    own_seed = derive(seed, "calorimetry", "classify", level)
     random = stream(seed, "calorimetry", "classify")
     some = parts(len(simulated), len(made), how.validation, how.test, random)
-    found = {}
+    found: dict[str, Any] = {}
     for when, own in (("before", None), ("after", weight)):
         rows = _rows(simulated, made, voxels, level, chosen, threshold, own)
         text = f"{level} level, {when} weighting"
-        one = judge(rows, some, how, derive(seed, "calorimetry", "classify", level), text)[0]
-        found[when] = {key: one[key] for key in ("auc", "jsd", "auc_uncalibrated", "scores")}
+        judged: dict[str, Any] = {level: judge(rows, some, how, own_seed, text)[0]}
+        if how.trees:
+            judged[level + TREES] = judge_by_trees(rows, some, how, own_seed)
+        for name, one in judged.items():
+            kept = {key: one[key] for key in ("auc", "jsd", "auc_uncalibrated", "scores")}
+            found.setdefault(name, {})[when] = kept
     return found

@@ -7,9 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fullchain import drawing, plotting
-from fullchain.calorimetry.classifier_numbers import LEVELS
 from fullchain.calorimetry.control_figure_names import FEATURES, SEPARATIONS, WEIGHTS, name_of
-from fullchain.calorimetry.control_numbers import WORDS, mean_separations
+from fullchain.calorimetry.control_numbers import WORDS, mean_separations, weighted_by
 from fullchain.plotting import COLOURS
 
 Content = Mapping[str, Any]
@@ -53,10 +52,10 @@ def weights(content: Content) -> Drawn:
         ax, xlabel=r"$\log_{10}\, w$", ylabel="part of showers", logy=True, right="", headroom=1.3
     )
     return fig, (
-        f"Weights w = D/(1-D) of {content['name']}: {LEVELS[content['level']]}, each from a "
-        "network that was not trained on the shower. Small weights in generated showers mark what "
-        "the simulation does not make, large ones in simulated showers what the model misses; "
-        "the outermost bins hold what lies beyond. Errors are statistical."
+        f"Weights of {content['name']}: {weighted_by(content)}. Small weights in "
+        "generated showers mark what the simulation does not make, large ones in simulated "
+        "showers what the model misses; the outermost bins hold what lies beyond. Errors are "
+        "statistical."
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fullchain.calorimetry.classifier_numbers import LEVELS
+from fullchain.calorimetry.classifier_numbers import LEVELS, kind_of_classifier
 from fullchain.calorimetry.features import kind_of
 from fullchain.metrics import Metric
 from fullchain.stage_tables import Cell, Number, Table
@@ -21,6 +21,18 @@ WORDS = {
     "width_r": "widths in radius",
     "sparsity": "sparsity",
 }
+
+
+SEEN = {"low": "low level", "high": "high level", "both": "voxels and features"}
+"""What the discriminator of weights sees."""
+
+DISCRIMINATORS = {"trees": "boosted trees", "network": "a network"}
+
+
+def weighted_by(content: Content) -> str:
+    """Say what the weights are from."""
+    kind, level = DISCRIMINATORS[content["discriminator"]], SEEN[content["level"]]
+    return f"w = D/(1-D) of {kind} ({level}), each from a fit that did not see the shower"
 
 
 def mean_separations(content: Content) -> dict[str, dict[str, list[float]]]:
@@ -67,7 +79,7 @@ def _of(content: Content) -> Iterator[Metric]:
             yield Metric(
                 f"{key}.{level}.auc_{when}", value, error, "bootstrap",
                 f"{name}, {LEVELS[level]}: AUC {when} weighting",
-                note=f"classifier in {content['mode']} mode",
+                note=kind_of_classifier(level, content["mode"]),
             )  # fmt: skip
     for kind, both in mean_separations(content).items():
         for when, (value, error, chance) in both.items():
@@ -104,10 +116,10 @@ def tables(contents: Sequence[Content]) -> list[Table]:
         Table(
             "control_weights",
             "Generated showers with weights of a discriminator",
-            f"Weights w = D/(1-D), {LEVELS[first['level']]}, each from a network that was not "
-            f"trained on the shower ({first['folds']} folds); AUC of a new classifier without and "
-            f"with them; weights above {first['resampling']['maximum']:g} times the mean count as "
-            "that. The effective number is (sum w)^2 / sum w^2 over the number of showers.",
+            f"Weights {weighted_by(first)} ({first['folds']} folds); AUC of a new classifier "
+            "without and with them; weights above "
+            f"{first['resampling']['maximum']:g} times the mean count as that. The effective "
+            "number is (sum w)^2 / sum w^2 over the number of showers.",
             ["model", "judged at", "AUC before", "AUC after", "mean weight",
              "effective number", "clipped", "largest weight", "accepted"],
             rows,

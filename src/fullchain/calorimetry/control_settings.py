@@ -4,20 +4,32 @@ from typing import Literal
 
 from pydantic import Field
 
-from fullchain.calorimetry.classifier_settings import ClassifierSettings, Level
+from fullchain.calorimetry.classifier_settings import ClassifierSettings, Seen
 from fullchain.model import SettingsModel
 
 Calibration = Literal["temperature", "none"]
+
+Discriminator = Literal["trees", "network"]
 
 
 class ControlSettings(SettingsModel):
     """Weights D/(1 - D), and showers that are accepted with them."""
 
-    level: Level = Field("low", description="what the discriminator sees; see classifiers.levels")
+    discriminator: Discriminator = Field(
+        "trees",
+        description="trees: boosted trees, which learn from few showers what is wrong; network: "
+        "that of `classifier`",
+    )
+    level: Seen = Field(
+        "both",
+        description="what the discriminator sees: low or high, as in classifiers.levels; both: "
+        "voxels and all features",
+    )
     folds: int = Field(
         3,
         ge=2,
-        description="parts of the showers; a network trained on the others weights each part",
+        description="parts of the showers; a discriminator that learned from the others weights "
+        "each part",
     )
     calibration: Calibration = Field(
         "temperature",
@@ -38,7 +50,7 @@ class ControlSettings(SettingsModel):
     )
     replicas: int = Field(100, ge=2, description="replicas of the bootstrap over showers")
     classifier: ClassifierSettings = Field(
-        default_factory=lambda: ClassifierSettings(levels=["low"]),
-        description="the discriminator, and the classifier that judges before and after; its "
-        "levels are those that are judged",
+        default_factory=ClassifierSettings,
+        description="the network of the discriminator, and the classifiers that judge before and "
+        "after; their levels are those that are judged",
     )

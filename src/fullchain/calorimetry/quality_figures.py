@@ -71,7 +71,7 @@ def quality(group: Group, solvers: Sequence[Content] = ()) -> Drawn:
         f"batches of {' and '.join(map(str, sorted(batches)))} showers (one thread as a rule, see "
         f"the table), for models of this run: {BATCHES[-1]}, as the published ones, where it was "
         "measured. Lines: fronts, whose models no other beats in both; errors do not count, and "
-        "less than 0.5 counts as that. Of the low level the larger AUC of network and boosted "
+        "less than 0.5 counts as that. The larger AUC of network and boosted "
         "trees. Grey band: full simulation against itself; dotted line: time of the simulation "
         "that the models learn. Numbers in the legend: evaluations of the busiest layer."
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fullchain.calorimetry.classifier_settings import TREES
 from fullchain.calorimetry.published_models import KIND, published, statement
 from fullchain.stage_tables import Cell, Number, Table
 
@@ -146,7 +147,7 @@ def _table(name: str, group: Group, processors: Sequence[str], threads: Sequence
     modes = " and ".join(sorted({one.mode for one in models if one.mode}))
     text = "AUC of low- and high-level classifiers"
     if modes:
-        text += f" ({modes} mode)"
+        text += f" ({modes} mode, or boosted trees where their area is larger)"
     text += ", FPD x 1000, CPU time for a shower [ms] at batches of several sizes"
     if processors:
         text += f" ({', '.join(processors)}; threads: {', '.join(map(str, threads))})"
@@ -160,7 +161,7 @@ def _table(name: str, group: Group, processors: Sequence[str], threads: Sequence
         f"quality_{name}",
         f"Quality and time, {name}",
         text,
-        ["model", "AUC, low level, the larger", "AUC, high level", "FPD",
+        ["model", "AUC, low level", "AUC, high level", "FPD",
          *(f"ms, batch {batch}" for batch in batches), "parameters", "evaluations"],
         rows,
         [place for place, one in enumerate(models) if one.role == "model"],
@@ -182,9 +183,9 @@ def _row(one: Entry, batches: Sequence[int]) -> list[Cell]:
 
 
 def _areas(levels: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    """Area of each level; of the low one that of network or trees, whichever is larger."""
-    found = {level: (one["auc"][0], one["auc"][1]) for level, one in levels.items()}
-    trees = found.pop("trees", None)
-    if trees is not None:
-        found["low"] = max(trees, found.get("low", trees))
+    """Area of each level: that of network or trees, whichever is larger."""
+    found: dict[str, tuple[float, float]] = {}
+    for name, one in levels.items():
+        level, area = name.removesuffix(TREES), (one["auc"][0], one["auc"][1])
+        found[level] = max(area, found.get(level, area))
     return found

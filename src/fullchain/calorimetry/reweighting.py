@@ -3,10 +3,11 @@
 A discriminator D that knows the probability of a simulated shower gives the ratio of densities
 w = D / (1 - D), with which generated showers may be weighted (S. Diefenbacher et al., 2009.03796),
 and whose distribution shows where a generator fails (R. Das et al., 2305.16774). No shower is
-weighted by a network that was trained on it: showers are divided in folds, and each fold is given
-its weights by the network of the others.
+weighted by a discriminator that learned from it: showers are divided in folds, and each fold is
+given its weights by the discriminator of the others.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,8 @@ from fullchain.calorimetry.classifier_training import (
     parts,
     plan,
 )
-from fullchain.calorimetry.control_settings import Calibration
+from fullchain.calorimetry.classifier_trees import log_odds
+from fullchain.calorimetry.control_settings import Calibration, Discriminator
 from fullchain.errors import InputError
 from fullchain.learning.calibration import fit_temperature
 from fullchain.seeds import derive, stream
@@ -35,12 +37,13 @@ STEEPEST = 30.0
 def log_ratios(
     rows: Rows,
     folds: int,
+    discriminator: Discriminator,
     calibration: Calibration,
     settings: ClassifierSettings,
     seed: int,
     what: str,
 ) -> Array:
-    """Give log w of all rows, of both kinds, each from a network that did not see the row.
+    """Give log w of all rows, of both kinds, each from a discriminator that did not see the row.
 
     Parameters
     ----------
@@ -49,41 +52,47 @@ def log_ratios(
     folds
         Number of parts, of equal size in each kind.
     calibration
-        Of each network, with validation rows, which are of the other folds too.
+        Of each discriminator, with validation rows, which are of the other folds too.
     what
         Said with the progress.
 
     Returns
     -------
-    log D/(1 - D), the mean over `settings.seeds` networks, (n), float64.
+    log D/(1 - D), the mean over `settings.seeds` discriminators, (n), float64.
     """
     number = _folds(rows.simulated, folds, seed)
-    threads = plan(settings)[1].threads
     found = np.empty(len(rows))
     for fold in range(folds):
-        others = rows.select(number != fold)
-        simulated = int(others.simulated.sum())
+        others = np.flatnonzero(number != fold)
+        simulated = int(rows.simulated[others].sum())
         random = stream(seed, "validation", fold)
         # A part for tests is not needed: the fold itself is one.
         half = settings.validation / 2
         some = parts(simulated, len(others) - simulated, half, half, random)
-        ordered = others.select(np.argsort(-others.simulated, kind="stable"))
-        training = ordered.select(some[0])
-        validation = ordered.select(np.concatenate(some[1:]))
+        ordered = others[np.argsort(-rows.simulated[others], kind="stable")]
+        training = rows.select(ordered[some[0]])
+        validation = rows.select(ordered[np.concatenate(some[1:])])
         several = []
         for start in range(settings.seeds):
-            trained = learn(
-                training,
-                validation,
-                settings,
-                derive(seed, "fold", fold, "start", start),
-                f"{what}, fold {fold + 1} of {folds}",
-            )
-            own = logits(trained.network, rows.values[number == fold], threads)
-            seen = logits(trained.network, validation.values, threads)
+            own_seed = derive(seed, "fold", fold, "start", start)
+            text = f"{what}, fold {fold + 1} of {folds}"
+            if discriminator == "trees":
+                discriminate = log_odds(training, settings, own_seed)
+            else:
+                discriminate = _network(training, validation, settings, own_seed, text)
+            own, seen = (discriminate(x) for x in (rows.values[number == fold], validation.values))
             several.append(_calibrated(own, seen, validation, calibration))
         found[number == fold] = np.mean(several, axis=0)
     return np.clip(found, -STEEPEST, STEEPEST)
+
+
+def _network(
+    training: Rows, validation: Rows, settings: ClassifierSettings, seed: int, what: str
+) -> Callable[[Array], Array]:
+    """Train a network; give the function of rows (n, inputs) to log-odds (n)."""
+    trained = learn(training, validation, settings, seed, what)
+    threads = plan(settings)[1].threads
+    return lambda values: logits(trained.network, values, threads)
 
 
 def _calibrated(own: Array, seen: Array, validation: Rows, calibration: Calibration) -> Array:
