@@ -120,11 +120,16 @@ def memory_of_showers(megabytes, copies, *parts, classifier=None):
     return needed
 
 
-def memory_of_classifier(classifier):
+def memory_of_classifier(classifier, trees=False):
     """Memory of a job [MB] that trains classifiers on showers of the test."""
     # Rows in double precision: those of trees, and of the network in official mode.
-    copies = 15 if classifier.trees or classifier.mode == "official" else 11
+    double = trees or classifier.trees or classifier.mode == "official"
+    copies = 15 if double else 11
     return memory_of_showers(1500, copies, "test", "reference", classifier=classifier)
+
+
+def memory_of_weights(control):
+    return memory_of_classifier(control.classifier, control.discriminator == "trees")
 
 
 def gpu_of(training):
@@ -408,7 +413,7 @@ rule calorimetry_control:
         bench_of("calorimetry_control", "{shower_model}")
     threads: CALORIMETRY.control.classifier.training.threads
     resources:
-        mem_mb=memory_of_classifier(CALORIMETRY.control.classifier),
+        mem_mb=memory_of_weights(CALORIMETRY.control),
         runtime=minutes(720),
         gpu=gpu_of(CALORIMETRY.control.classifier.training),
     params:

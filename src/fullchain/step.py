@@ -67,7 +67,7 @@ class Given:
             except (KeyError, TypeError):
                 raise KeyError(
                     f"the setting {path!r} was not passed to this step; "
-                    "add it to settings(...) in its rule"
+                    "add it to settings(...) in its rule, or by hand to --settings"
                 ) from None
         return value
 

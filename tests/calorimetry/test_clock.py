@@ -145,7 +145,10 @@ def test_the_step(files, tmp_path):
     judged = {
         "name": "flow", "set": "photons", "role": "model", "mode": "lite",
         "geometry": {"name": "photon", "voxels": 368},
-        "levels": {"low": {"auc": [0.8, 0.01]}, "high": {"auc": [0.7, 0.01]}},
+        "levels": {
+            "low": {"auc": [0.8, 0.01]}, "low_trees": {"auc": [0.75, 0.01]},
+            "high": {"auc": [0.65, 0.01]}, "high_trees": {"auc": [0.7, 0.01]},
+        },
     }  # fmt: skip
     floor = {
         **judged, "name": "reference", "role": "reference",

@@ -142,7 +142,13 @@ def rules(project: Path, settings: Settings) -> dict[str, Any]:
     """The functions of the rules, which are plain Python."""
     text = (project / "rules/calorimetry.smk").read_text()
     found: dict[str, Any] = {"CALORIMETRY": settings.calorimetry, "job_sizes": job_sizes}
-    names = ("memory_of_showers", "memory_of_classifier", "gpu_of", "solver_time")
+    names = (
+        "memory_of_showers",
+        "memory_of_classifier",
+        "memory_of_weights",
+        "gpu_of",
+        "solver_time",
+    )
     for name in names:
         (source,) = re.findall(rf"^def {name}\(.*\n(?:    .*\n|\n(?=    ))+", text, re.MULTILINE)
         exec(source, found)
@@ -193,6 +199,21 @@ def test_memory_follows_the_showers(project: Path, rule: str, wildcard: str) -> 
 
 
 COPIES = {"train": 8, "distil": 8, "evaluate": 1, "classify": 15, "control": 15}
+
+
+@pytest.mark.parametrize(("discriminator", "copies"), [("trees", 15), ("network", 11)])
+def test_weights_of_trees_ask_for_more(project: Path, discriminator: str, copies: int) -> None:
+    how = {"discriminator": discriminator, "classifier": {"trees": False}}
+
+    def memory(number: int) -> int:
+        own = {**ELECTRONS, "train": 10, "test": number, "reference": 10}
+        chosen = {**FINE, "showers": {"electrons": own}, "control": how}
+        found = rules(project, validate({"calorimetry": chosen}))
+        megabytes: int = asked(found, "control", "mem_mb", shower_model="fine")
+        return megabytes
+
+    asked_for = (memory(101_000) - memory(1_000)) / (100_000 * 6480 * 4 / 1e6)
+    assert asked_for == pytest.approx(copies, abs=0.01)
 
 
 def test_the_official_mode_asks_for_more(project: Path) -> None:
